@@ -1,0 +1,60 @@
+using System.Net;
+using TunnelBox.Crypto;
+
+namespace TunnelBox.Control;
+
+/// <summary>
+/// What one <c>set=1</c> asks for, complete and already checked line by line, so that a device can apply it as a whole or
+/// not at all. Null means "leave as it is".
+/// </summary>
+public sealed class DeviceChange
+{
+    /// <summary>Gets or sets the new private key (32 bytes; all zero removes it). The owner wipes it after use.</summary>
+    public byte[]? PrivateKey { get; set; }
+
+    /// <summary>Gets or sets the UDP port; 0 lets the kernel choose.</summary>
+    public ushort? ListenPort { get; set; }
+
+    /// <summary>Gets or sets the firewall mark of outer packets; 0 removes it.</summary>
+    public uint? FirewallMark { get; set; }
+
+    /// <summary>Gets or sets a value indicating whether all present peers leave first.</summary>
+    public bool ReplacePeers { get; set; }
+
+    /// <summary>Gets the changes to peers, in order.</summary>
+    public List<PeerChange> Peers { get; } = [];
+}
+
+/// <summary>What one <c>public_key=</c> block of a <c>set=1</c> asks for.</summary>
+/// <param name="publicKey">Which peer.</param>
+public sealed class PeerChange(PublicKey publicKey)
+{
+    /// <summary>Gets which peer.</summary>
+    public PublicKey PublicKey { get; } = publicKey;
+
+    /// <summary>Gets or sets a value indicating whether the peer leaves.</summary>
+    public bool Remove { get; set; }
+
+    /// <summary>Gets or sets a value indicating whether an unknown peer is left alone instead of made.</summary>
+    public bool UpdateOnly { get; set; }
+
+    /// <summary>Gets or sets the preshared key (32 bytes; all zero removes it). The owner wipes it after use.</summary>
+    public byte[]? PresharedKey { get; set; }
+
+    /// <summary>Gets or sets the endpoint.</summary>
+    public IPEndPoint? Endpoint { get; set; }
+
+    /// <summary>Gets or sets seconds between persistent keepalives; 0 turns them off.</summary>
+    public ushort? PersistentKeepalive { get; set; }
+
+    /// <summary>Gets or sets a value indicating whether the present allowed IPs leave first.</summary>
+    public bool ReplaceAllowedIps { get; set; }
+
+    /// <summary>Gets the allowed IPs to add, or to remove where <see cref="AllowedIpChange.Remove"/> is set, in order.</summary>
+    public List<AllowedIpChange> AllowedIps { get; } = [];
+}
+
+/// <summary>One allowed IP to add to a peer or to take from it.</summary>
+/// <param name="Network">The prefix, with its host bits cleared.</param>
+/// <param name="Remove">Whether it leaves this peer.</param>
+public readonly record struct AllowedIpChange(IPNetwork Network, bool Remove);

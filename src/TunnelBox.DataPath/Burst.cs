@@ -1,0 +1,84 @@
+using TunnelBox.Protocol;
+using TunnelBox.Visibility;
+
+namespace TunnelBox.DataPath;
+
+/// <summary>What became of a packet.</summary>
+public enum Verdict : byte
+{
+    /// <summary>On its way: the next stage looks at it.</summary>
+    Continue = 0,
+
+    /// <summary>Handed to the port, or to a queue that owns a copy of it.</summary>
+    Done,
+
+    /// <summary>Dropped, with a reason.</summary>
+    Dropped,
+}
+
+/// <summary>
+/// Up to 64 packets that go through the stages together, as a struct of arrays (design page, "One packet's way").
+/// The bytes belong to the port that received them and stay valid until that port receives again. Every packet has at
+/// least <see cref="Headroom"/> writable bytes before it and <see cref="Tailroom"/> after it, so that sealing and opening
+/// happen in place.
+/// </summary>
+public sealed class Burst
+{
+    /// <summary>Packets in a full burst.</summary>
+    public const int Capacity = 64;
+
+    /// <summary>Writable bytes in front of a received inner packet: the WireGuard header, and room for outer headers of raw ports.</summary>
+    public const int Headroom = 80;
+
+    /// <summary>Writable bytes behind a received inner packet: at most 15 of padding and 16 of tag.</summary>
+    public const int Tailroom = 32;
+
+    /// <summary>Packets in this burst.</summary>
+    public int Count;
+
+    /// <summary>Address of each packet's first byte.</summary>
+    public readonly nint[] Data = new nint[Capacity];
+
+    /// <summary>Bytes of each packet.</summary>
+    public readonly int[] Length = new int[Capacity];
+
+    /// <summary>What became of each packet so far.</summary>
+    public readonly Verdict[] Verdict = new Verdict[Capacity];
+
+    /// <summary>Why, where the verdict is <see cref="DataPath.Verdict.Dropped"/>.</summary>
+    public readonly DropReason[] Reason = new DropReason[Capacity];
+
+    /// <summary>Congestion mark of the outer header (RFC 3168), received or to be sent: 0 to 3.</summary>
+    public readonly byte[] Ecn = new byte[Capacity];
+
+    /// <summary>Where a datagram came from; filled by outer ports.</summary>
+    public readonly EndpointAddress[] From = new EndpointAddress[Capacity];
+
+    /// <summary>The local address and interface a datagram arrived at; filled by outer ports.</summary>
+    public readonly SourceAddress[] To = new SourceAddress[Capacity];
+
+    /// <summary>Where a datagram is to go; filled by the pipeline before an outer port sends.</summary>
+    public readonly Endpoint?[] Destination = new Endpoint?[Capacity];
+
+    /// <summary>The session that seals or opened each packet.</summary>
+    public readonly Keypair?[] Keypair = new Keypair?[Capacity];
+
+    /// <summary>Drops one packet with its reason.</summary>
+    /// <param name="index">Which packet.</param>
+    /// <param name="reason">Why; never <see cref="DropReason.None"/>.</param>
+    public void Drop(int index, DropReason reason)
+    {
+        Verdict[index] = DataPath.Verdict.Dropped;
+        Reason[index] = reason;
+    }
+
+    /// <summary>Makes the burst empty and forgets the objects it referred to.</summary>
+    public void Clear()
+    {
+        Array.Clear(Destination, 0, Count);
+        Array.Clear(Keypair, 0, Count);
+        Array.Clear(Verdict, 0, Count);
+        Array.Clear(Reason, 0, Count);
+        Count = 0;
+    }
+}

@@ -1,0 +1,33 @@
+namespace TunnelBox.DataPath;
+
+/// <summary>
+/// One queue of packets in and out: a TUN queue, a UDP socket pair, later an AF_XDP queue. A port belongs to one worker,
+/// never blocks, and is called once per burst.
+/// </summary>
+public interface IPort : IDisposable
+{
+    /// <summary>Gets what status output calls this port, with the offloads in force, such as <c>tun wg0 vnet_hdr tso4 tso6 uso</c>.</summary>
+    string Description { get; }
+
+    /// <summary>
+    /// Writes the descriptors that become readable when <see cref="Receive"/> would have work.
+    /// </summary>
+    /// <param name="descriptors">Room for at least 4.</param>
+    /// <returns>How many were written.</returns>
+    int GetPollDescriptors(Span<int> descriptors);
+
+    /// <summary>
+    /// Appends packets to an empty burst, up to its capacity. What a super-packet holds beyond that comes with the next
+    /// call: nothing is lost. Bytes handed out by the call before become invalid.
+    /// </summary>
+    /// <param name="burst">An empty burst.</param>
+    /// <returns>Packets appended; 0 when nothing is there.</returns>
+    int Receive(Burst burst);
+
+    /// <summary>
+    /// Sends every packet whose verdict is <see cref="Verdict.Continue"/>, in order, and sets its verdict to
+    /// <see cref="Verdict.Done"/>, or to <see cref="Verdict.Dropped"/> with the reason.
+    /// </summary>
+    /// <param name="burst">The packets.</param>
+    void Send(Burst burst);
+}
