@@ -1,5 +1,3 @@
-using TunnelBox.Crypto;
-
 namespace TunnelBox.Protocol;
 
 /// <summary>One session: the two transport keys that a handshake made (WireGuard paper, section 5.4.5).</summary>
