@@ -15,6 +15,11 @@ public sealed partial class Tunnel
         lock (_gate)
         {
             long now = Now();
+            if (WasSuspended(now))
+            {
+                DropAllSessions();
+            }
+
             while (_wishes.TryDequeue(out Peer? peer))
             {
                 peer.TookHandshakeWish();
@@ -40,6 +45,15 @@ public sealed partial class Tunnel
             RetireDiscarded();
             return Quiescence.Collect() > 0 || _active.Count > 0;
         }
+    }
+
+    // The tunnel's clock counts suspend, the monotonic clock does not: what one gained on the other was slept.
+    private bool WasSuspended(long now)
+    {
+        long slept = now - (_wallClock.GetElapsedTime(0, _wallClock.GetTimestamp()).Ticks * 100);
+        long before = _slept;
+        _slept = slept;
+        return before != long.MinValue && slept - before > Limits.Second;
     }
 
     private void Activate(Peer peer)

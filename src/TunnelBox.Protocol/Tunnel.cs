@@ -28,12 +28,13 @@ public sealed partial class Tunnel : IDisposable
     private Identity? _identity;
     private CookieChecker? _cookies;
     private ulong _sequence;
+    private long _slept = long.MinValue;
 
     /// <summary>Makes a tunnel without key and peers.</summary>
     /// <param name="arena">Where keys are kept; not owned.</param>
     /// <param name="random">Randomness for keys, indices and jitter.</param>
     /// <param name="clock">The clock that ages keys; must count the time in suspend (CLOCK_BOOTTIME).</param>
-    /// <param name="wallClock">Wall clock for the times that are shown.</param>
+    /// <param name="wallClock">Wall clock for the times that are shown; its timestamps must stand still in suspend (CLOCK_MONOTONIC).</param>
     /// <param name="stamps">The time stamps of our initiations.</param>
     /// <param name="output">The world around.</param>
     public Tunnel(
