@@ -17,31 +17,14 @@ public sealed class HandshakeGate(Tunnel tunnel, HandshakeQueue queue, Crypto.Ra
     private readonly RateLimiter _limiter = new();
 
     /// <summary>Checks a datagram that is no data message and queues it for the handshake thread.</summary>
-    /// <param name="datagram">The bytes, any length.</param>
+    /// <param name="datagram">The bytes, of the length that <see cref="WireMessages.Classify"/> found right.</param>
+    /// <param name="type">What <see cref="WireMessages.Classify"/> found.</param>
     /// <param name="from">Where it came from.</param>
     /// <param name="to">The local address it arrived at.</param>
     /// <param name="now">Nanoseconds of the tunnel's clock.</param>
     /// <returns><see cref="DropReason.None"/> when it was queued.</returns>
-    public DropReason Admit(ReadOnlySpan<byte> datagram, in EndpointAddress from, in SourceAddress to, long now)
+    public DropReason Admit(ReadOnlySpan<byte> datagram, MessageType type, in EndpointAddress from, in SourceAddress to, long now)
     {
-        MessageType type = WireMessages.TypeOf(datagram);
-        int expected = type switch
-        {
-            MessageType.Initiation => WireMessages.InitiationSize,
-            MessageType.Response => WireMessages.ResponseSize,
-            MessageType.CookieReply => WireMessages.CookieReplySize,
-            _ => 0,
-        };
-        if (expected == 0)
-        {
-            return DropReason.InMessageType;
-        }
-
-        if (datagram.Length != expected)
-        {
-            return DropReason.InHdrError;
-        }
-
         DropReason refused = type == MessageType.CookieReply ? DropReason.None : CheckMacs(datagram, from, to, now);
         if (refused != DropReason.None)
         {
@@ -71,7 +54,7 @@ public sealed class HandshakeGate(Tunnel tunnel, HandshakeQueue queue, Crypto.Ra
 
         if (!cookies.IsMac2Valid(datagram, from, now))
         {
-            Span<byte> reply = stackalloc byte[WireMessages.CookieReplySize];
+            Span<byte> reply = stackalloc byte[CookieReplyMessage.Size];
             cookies.CreateReply(datagram, from, now, random, reply);
             output.SendDatagram(reply, new Endpoint(from, to));
             return DropReason.InHandshakeCookieSent;

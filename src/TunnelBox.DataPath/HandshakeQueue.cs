@@ -8,12 +8,12 @@ namespace TunnelBox.DataPath;
 /// </summary>
 public sealed class HandshakeQueue
 {
-    private const int Slot = WireMessages.InitiationSize;
+    private const int Slot = InitiationMessage.Size;
     private readonly Lock _gate = new();
-    private readonly byte[] _bytes = new byte[Limits.HandshakeQueue * Slot];
-    private readonly int[] _lengths = new int[Limits.HandshakeQueue];
-    private readonly EndpointAddress[] _from = new EndpointAddress[Limits.HandshakeQueue];
-    private readonly SourceAddress[] _to = new SourceAddress[Limits.HandshakeQueue];
+    private readonly byte[] _bytes = new byte[Limits.HandshakeQueueLength * Slot];
+    private readonly int[] _lengths = new int[Limits.HandshakeQueueLength];
+    private readonly EndpointAddress[] _from = new EndpointAddress[Limits.HandshakeQueueLength];
+    private readonly SourceAddress[] _to = new SourceAddress[Limits.HandshakeQueueLength];
     private int _head;
     private int _count;
     private long _lastUnderLoad = long.MinValue;
@@ -26,7 +26,7 @@ public sealed class HandshakeQueue
     /// <returns>Whether the tunnel is, or was within the last second, under load.</returns>
     public bool IsUnderLoad(long now)
     {
-        if (Count >= Limits.HandshakeQueue / 8)
+        if (Count >= Limits.UnderLoadQueueLength)
         {
             Volatile.Write(ref _lastUnderLoad, now);
             return true;
@@ -45,12 +45,12 @@ public sealed class HandshakeQueue
     {
         lock (_gate)
         {
-            if (_count == Limits.HandshakeQueue)
+            if (_count == Limits.HandshakeQueueLength)
             {
                 return false;
             }
 
-            int slot = (_head + _count) % Limits.HandshakeQueue;
+            int slot = (_head + _count) % Limits.HandshakeQueueLength;
             message.CopyTo(_bytes.AsSpan(slot * Slot, Slot));
             _lengths[slot] = message.Length;
             _from[slot] = from;
@@ -82,7 +82,7 @@ public sealed class HandshakeQueue
             _bytes.AsSpan(_head * Slot, length).CopyTo(message);
             from = _from[_head];
             to = _to[_head];
-            _head = (_head + 1) % Limits.HandshakeQueue;
+            _head = (_head + 1) % Limits.HandshakeQueueLength;
             Volatile.Write(ref _count, _count - 1);
             return true;
         }

@@ -71,7 +71,7 @@ public sealed class HandshakeThread : IDisposable
 
     private void Run()
     {
-        Span<byte> message = stackalloc byte[WireMessages.InitiationSize];
+        Span<byte> message = stackalloc byte[InitiationMessage.Size];
         bool timersRun = true;
         while (!_stopping)
         {

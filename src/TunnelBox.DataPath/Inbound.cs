@@ -52,9 +52,14 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
             }
 
             var datagram = new ReadOnlySpan<byte>((byte*)burst.Data[i], burst.Length[i]);
-            if (WireMessages.TypeOf(datagram) != MessageType.Data)
+            DropReason reason = WireMessages.Classify(datagram, out MessageType type);
+            if (reason != DropReason.None || type != MessageType.Data)
             {
-                DropReason reason = handshakes.Admit(datagram, burst.From[i], burst.To[i], now);
+                if (reason == DropReason.None)
+                {
+                    reason = handshakes.Admit(datagram, type, burst.From[i], burst.To[i], now);
+                }
+
                 if (reason == DropReason.None)
                 {
                     burst.Verdict[i] = Verdict.Done;
@@ -67,19 +72,13 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
                 continue;
             }
 
-            if (datagram.Length < WireMessages.DataMinimumSize)
-            {
-                burst.Drop(i, DropReason.InHdrError);
-                continue;
-            }
-
-            if (tunnel.Indices.Find(BinaryPrimitives.ReadUInt32LittleEndian(datagram[4..])) is not Keypair keypair)
+            if (tunnel.Indices.Find(DataMessage.Receiver(datagram)) is not Keypair keypair)
             {
                 burst.Drop(i, DropReason.InNoStates);
                 continue;
             }
 
-            ulong counter = BinaryPrimitives.ReadUInt64LittleEndian(datagram[8..]);
+            ulong counter = DataMessage.Counter(datagram);
             if (!keypair.CanReceive(now) || counter >= Limits.RejectAfterMessages)
             {
                 burst.Drop(i, DropReason.InStateExpired);
@@ -88,11 +87,11 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
 
             burst.Keypair[i] = keypair;
             ref AeadJob job = ref _jobs[jobs];
-            job.Source = burst.Data[i] + WireMessages.DataHeaderSize;
+            job.Source = burst.Data[i] + DataMessage.HeaderSize;
             job.Destination = job.Source;
             job.Key = keypair.ReceiveKey;
             job.Counter = counter;
-            job.Length = datagram.Length - WireMessages.DataMinimumSize;
+            job.Length = datagram.Length - DataMessage.MinimumSize;
             job.Opened = false;
             _slots[jobs++] = i;
         }
@@ -161,7 +160,7 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
             return false;
         }
 
-        byte* data = (byte*)burst.Data[slot] + WireMessages.DataHeaderSize;
+        byte* data = (byte*)burst.Data[slot] + DataMessage.HeaderSize;
         int measured = InnerPacket.Measure(data, length);
         if (measured == 0)
         {
@@ -200,7 +199,7 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
         }
 
         tunnel.Touch(peer);
-        if (keypair.IsInitiator && now - keypair.Created > Limits.LastMinuteHandshake && ReferenceEquals(peer.Current, keypair))
+        if (keypair.IsInitiator && now - keypair.Created > Limits.RekeyAfterTimeReceiving && ReferenceEquals(peer.Current, keypair))
         {
             tunnel.WantLastMinuteHandshake(peer, now);
         }

@@ -150,14 +150,11 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
         byte* data = (byte*)burst.Data[slot];
         int length = burst.Length[slot];
         burst.Ecn[slot] = length > 0 ? InnerPacket.Ecn(data) : (byte)0;
-        int padded = PaddedLength(length, Mtu);
+        int padded = Limits.GetPaddedLength(length, Mtu);
         new Span<byte>(data + length, padded - length).Clear();
 
-        byte* header = data - WireMessages.DataHeaderSize;
-        var fields = new Span<byte>(header, WireMessages.DataHeaderSize);
-        BinaryPrimitives.WriteUInt32LittleEndian(fields, (uint)MessageType.Data);
-        BinaryPrimitives.WriteUInt32LittleEndian(fields[4..], keypair.RemoteIndex);
-        BinaryPrimitives.WriteUInt64LittleEndian(fields[8..], counter);
+        byte* header = data - DataMessage.HeaderSize;
+        DataMessage.WriteHeader(new Span<byte>(header, DataMessage.HeaderSize), keypair.RemoteIndex, counter);
 
         job.Source = (nint)data;
         job.Destination = (nint)data;
@@ -165,7 +162,7 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
         job.Counter = counter;
         job.Length = padded;
         burst.Data[slot] = (nint)header;
-        burst.Length[slot] = WireMessages.DataHeaderSize + padded + IPacketAead.TagSize;
+        burst.Length[slot] = DataMessage.HeaderSize + padded + IPacketAead.TagSize;
     }
 
     private void Account(Peer peer, Keypair keypair, long bytes, bool data, long now)
@@ -183,22 +180,6 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
         {
             tunnel.WantHandshake(peer, now);
         }
-    }
-
-    /// <summary>Rounds up to 16 bytes, but never past the MTU (WireGuard paper, section 5.4.6; Linux send.c).</summary>
-    /// <param name="length">Bytes of the inner packet.</param>
-    /// <param name="mtu">The inner MTU, 0 for none.</param>
-    /// <returns>Bytes to seal.</returns>
-    internal static int PaddedLength(int length, int mtu)
-    {
-        int last = mtu > 0 && length > mtu ? length % mtu : length;
-        int padded = (last + Limits.Padding - 1) & ~(Limits.Padding - 1);
-        if (mtu > 0)
-        {
-            padded = Math.Min(padded, mtu);
-        }
-
-        return length + Math.Max(padded - last, 0);
     }
 
     private void Stage(Burst burst, int slot, Peer peer, long now)

@@ -17,8 +17,8 @@ public sealed class Keypair : IndexOwner
     internal Keypair(Peer peer, SessionKeys keys, long created)
     {
         Peer = peer;
-        SendKey = keys.Send;
-        ReceiveKey = keys.Receive;
+        SendKey = keys.SendKey;
+        ReceiveKey = keys.ReceiveKey;
         LocalIndex = keys.LocalIndex;
         RemoteIndex = keys.RemoteIndex;
         IsInitiator = keys.IsInitiator;

@@ -15,7 +15,7 @@ public sealed partial class Tunnel
     public sealed class Edit : IDisposable
     {
         private readonly Tunnel _tunnel;
-        private AllowedIps<Peer>.Builder? _allowedIps;
+        private AllowedIpsBuilder<Peer>? _allowedIps;
 
         internal Edit(Tunnel tunnel)
         {
@@ -40,7 +40,7 @@ public sealed partial class Tunnel
         /// <summary>Gets the number of peers.</summary>
         public int PeerCount => _tunnel._peers.Count;
 
-        private AllowedIps<Peer>.Builder AllowedIps => _allowedIps ??= _tunnel._allowedIps.ToBuilder();
+        private AllowedIpsBuilder<Peer> AllowedIps => _allowedIps ??= _tunnel._allowedIps.ToBuilder();
 
         /// <summary>Copies the private key.</summary>
         /// <param name="destination">32 bytes; the caller wipes them.</param>
@@ -52,29 +52,23 @@ public sealed partial class Tunnel
                 return false;
             }
 
-            _tunnel._arena.DangerousGetSpan(_tunnel._identity.PrivateKey).CopyTo(destination);
+            _tunnel._identity.CopyPrivateKey(destination);
             return true;
         }
 
         /// <summary>Copies a peer's preshared key; zeros where none is set.</summary>
         /// <param name="peer">The peer.</param>
         /// <param name="destination">32 bytes; the caller wipes them.</param>
-        public void CopyPresharedKey(Peer peer, Span<byte> destination)
+        public static void CopyPresharedKey(Peer peer, Span<byte> destination)
         {
-            KeyHandle key = peer.Handshake.PresharedKey;
-            if (key.IsNone)
+            if (peer.IsRemoved)
             {
                 destination.Clear();
                 return;
             }
 
-            _tunnel._arena.DangerousGetSpan(key).CopyTo(destination);
+            peer.Handshake.CopyPresharedKey(destination);
         }
-
-        /// <summary>Gets a peer's allowed IPs.</summary>
-        /// <param name="peer">The peer.</param>
-        /// <returns>Its prefixes.</returns>
-        public IReadOnlyList<IPNetwork> AllowedIpsOf(Peer peer) => AllowedIps.PrefixesOf(peer);
 
         /// <summary>
         /// Sets the private key. A peer with the public key that belongs to it leaves: nobody is his own peer. Every session
@@ -91,8 +85,9 @@ public sealed partial class Tunnel
             }
 
             Identity? old = _tunnel._identity;
+            CookieChecker? oldCookies = _tunnel._cookies;
             _tunnel._identity = identity;
-            Volatile.Write(ref _tunnel._cookies, identity is null ? null : new CookieChecker(identity.PublicKey));
+            Volatile.Write(ref _tunnel._cookies, identity is null ? null : new CookieChecker(_tunnel._arena, identity.PublicKey));
             if (identity is not null && _tunnel._peers.TryGetValue(identity.PublicKey, out Peer? self))
             {
                 RemovePeer(self);
@@ -102,12 +97,17 @@ public sealed partial class Tunnel
             {
                 peer.DiscardSessions(_tunnel._discard);
                 _tunnel.DropHandshake(peer);
-                peer.Handshake.ForgetStaticSecret();
+                peer.Handshake.ForgetIdentity();
                 peer.Timers.LastInitiation = long.MinValue;
             }
 
             _tunnel.RetireDiscarded();
             old?.Dispose();
+            if (oldCookies is not null)
+            {
+                // Workers may be checking a MAC with it at this moment.
+                _tunnel.Quiescence.Retire(oldCookies.Dispose);
+            }
         }
 
         /// <summary>Finds a peer.</summary>
@@ -134,7 +134,7 @@ public sealed partial class Tunnel
             _tunnel.StopPeer(peer, DropReason.OutPeerRemoved);
             _tunnel._peers.Remove(peer.PublicKey);
             peer.Handshake.Dispose();
-            peer.Cookies?.Dispose();
+            peer.Cookies?.Clear();
             peer.Cookies = null;
         }
 
@@ -146,7 +146,7 @@ public sealed partial class Tunnel
                 peer.MarkRemoved();
                 _tunnel.StopPeer(peer, DropReason.OutPeerRemoved);
                 peer.Handshake.Dispose();
-                peer.Cookies?.Dispose();
+                peer.Cookies?.Clear();
                 peer.Cookies = null;
             }
 

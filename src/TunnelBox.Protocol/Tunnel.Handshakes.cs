@@ -1,4 +1,3 @@
-using TunnelBox.Crypto;
 using TunnelBox.Visibility;
 
 namespace TunnelBox.Protocol;
@@ -18,8 +17,10 @@ public sealed partial class Tunnel
     {
         lock (_gate)
         {
-            return WireMessages.TypeOf(message) switch
+            DropReason malformed = WireMessages.Classify(message, out MessageType type);
+            return type switch
             {
+                _ when malformed != DropReason.None => malformed,
                 MessageType.Initiation => HandleInitiation(message, from, to),
                 MessageType.Response => HandleResponse(message, from, to),
                 MessageType.CookieReply => HandleCookieReply(message),
@@ -35,15 +36,15 @@ public sealed partial class Tunnel
             return DropReason.InHandshakeInvalid;
         }
 
-        DropReason refused = _opener.Open(_identity, message, out PublicKey sender);
+        DropReason refused = _opener.Open(_identity, message);
         if (refused != DropReason.None)
         {
             return refused;
         }
 
-        if (!_peers.TryGetValue(sender, out Peer? peer))
+        if (!_peers.TryGetValue(_opener.Sender, out Peer? peer))
         {
-            _opener.Clear();
+            _opener.Discard();
             return DropReason.InHandshakeUnknownPeer;
         }
 
@@ -66,7 +67,7 @@ public sealed partial class Tunnel
     private void SendResponse(Peer peer, long now)
     {
         uint index = ReserveIndex(peer);
-        Span<byte> response = stackalloc byte[WireMessages.ResponseSize];
+        Span<byte> response = stackalloc byte[ResponseMessage.Size];
         if (!peer.Handshake.CreateResponse(index, _random, response) || !peer.Handshake.TryDeriveSession(out SessionKeys keys))
         {
             Indices.Remove(index);
@@ -86,7 +87,7 @@ public sealed partial class Tunnel
 
     private DropReason HandleResponse(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to)
     {
-        if (_identity is null || Indices.Find(WireMessages.ResponseReceiver(message)) is not Peer peer
+        if (_identity is null || Indices.Find(ResponseMessage.Receiver(message)) is not Peer peer
             || !peer.Handshake.ConsumeResponse(_identity, message))
         {
             return DropReason.InHandshakeResponseInvalid;
@@ -115,7 +116,7 @@ public sealed partial class Tunnel
 
     private DropReason HandleCookieReply(ReadOnlySpan<byte> message)
     {
-        Peer? peer = Indices.Find(WireMessages.CookieReplyReceiver(message)) switch
+        Peer? peer = Indices.Find(CookieReplyMessage.Receiver(message)) switch
         {
             Peer handshaking => handshaking,
             Keypair keypair => keypair.Peer,
@@ -155,7 +156,7 @@ public sealed partial class Tunnel
 
         ForgetHandshakeIndex(peer);
         uint index = ReserveIndex(peer);
-        Span<byte> initiation = stackalloc byte[WireMessages.InitiationSize];
+        Span<byte> initiation = stackalloc byte[InitiationMessage.Size];
         timers.InitiationSent(now, Jitter());
         Activate(peer);
         if (!peer.Handshake.CreateInitiation(_identity, _stamps.Next(), index, _random, initiation))

@@ -105,7 +105,7 @@ public sealed partial class Tunnel
     private void Retransmit(Peer peer, long now)
     {
         Timers timers = peer.Timers;
-        if (timers.HandshakeAttempts >= Limits.HandshakeAttempts)
+        if (timers.HandshakeAttempts >= Limits.HandshakeRetries)
         {
             timers.Keepalive = 0;
             DropStaged(peer, DropReason.OutHandshakeTimeout);

@@ -46,7 +46,7 @@ public sealed partial class Tunnel : IDisposable
         _wallClock = wallClock;
         _stamps = stamps;
         _output = output;
-        _opener = new InitiationOpener();
+        _opener = new InitiationOpener(arena);
         _discard = Discard;
     }
 
@@ -186,7 +186,7 @@ public sealed partial class Tunnel : IDisposable
             {
                 StopPeer(peer, Visibility.DropReason.OutPeerRemoved);
                 peer.Handshake.Dispose();
-                peer.Cookies?.Dispose();
+                peer.Cookies?.Clear();
             }
 
             _peers.Clear();
@@ -194,6 +194,8 @@ public sealed partial class Tunnel : IDisposable
             Quiescence.Collect();
             _identity?.Dispose();
             _identity = null;
+            _cookies?.Dispose();
+            _cookies = null;
             _opener.Dispose();
         }
     }

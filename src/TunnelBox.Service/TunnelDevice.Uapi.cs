@@ -47,7 +47,7 @@ public sealed partial class TunnelDevice
                     peer.LastHandshake,
                     (ulong)peer.ReceivedBytes,
                     (ulong)peer.SentBytes);
-                visitor.Peer(state, secret, allowedIps.PrefixesOf(peer));
+                visitor.Peer(state, secret, allowedIps.NetworksOf(peer));
             }
         }
         finally

@@ -116,7 +116,7 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
     public bool Step()
     {
         bool busy = false;
-        Span<byte> message = stackalloc byte[WireMessages.InitiationSize];
+        Span<byte> message = stackalloc byte[InitiationMessage.Size];
         while (_queue.TryTake(message, out int length, out EndpointAddress from, out SourceAddress to))
         {
             DropReason reason = Tunnel.HandleHandshake(message[..length], from, to);

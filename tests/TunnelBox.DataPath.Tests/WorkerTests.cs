@@ -400,8 +400,8 @@ public sealed class WorkerTests : IDisposable
     public void Under_load_only_a_proven_address_gets_a_handshake()
     {
         Join(null);
-        byte[] flood = new byte[WireMessages.InitiationSize];
-        for (int i = 0; i < Limits.HandshakeQueue / 8; i++)
+        byte[] flood = new byte[InitiationMessage.Size];
+        for (int i = 0; i < Limits.UnderLoadQueueLength; i++)
         {
             Assert.True(_b.Queue.TryAdd(flood, _a.Address, default));
         }
@@ -417,7 +417,7 @@ public sealed class WorkerTests : IDisposable
         _clock.Advance(0.9);
         Settle();
         Assert.Empty(_b.Delivered);
-        for (int i = 0; i < Limits.HandshakeQueue / 8; i++)
+        for (int i = 0; i < Limits.UnderLoadQueueLength; i++)
         {
             _b.Queue.TryAdd(flood, _a.Address, default);
         }
