@@ -2,33 +2,31 @@ using System.Runtime.InteropServices;
 
 namespace TunnelBox.DataPath;
 
-/// <summary>A piece of native memory, 64-byte aligned, zeroed when it is given back: it has held plaintext.</summary>
-internal sealed unsafe class NativeRegion : IDisposable
+/// <summary>One piece of native memory, aligned to a page; its pages cost nothing until they are touched.</summary>
+internal sealed unsafe class NativeRegion : SafeHandle
 {
-    private void* _memory;
-
-    /// <summary>Allocates.</summary>
-    /// <param name="size">Bytes.</param>
-    public NativeRegion(int size)
+    /// <summary>Initializes a new instance of the <see cref="NativeRegion"/> class.</summary>
+    /// <param name="bytes">Size.</param>
+    public NativeRegion(nuint bytes)
+        : base(0, ownsHandle: true)
     {
-        Size = size;
-        _memory = NativeMemory.AlignedAlloc((nuint)size, 64);
+        SetHandle((nint)NativeMemory.AlignedAlloc(bytes, 4096));
+        Length = bytes;
     }
 
+    /// <inheritdoc/>
+    public override bool IsInvalid => handle == 0;
+
     /// <summary>Gets the first byte.</summary>
-    public byte* Start => (byte*)_memory;
+    public byte* Address => (byte*)handle;
 
     /// <summary>Gets the size in bytes.</summary>
-    public int Size { get; }
+    public nuint Length { get; }
 
     /// <inheritdoc/>
-    public void Dispose()
+    protected override bool ReleaseHandle()
     {
-        if (_memory is not null)
-        {
-            NativeMemory.Clear(_memory, (nuint)Size);
-            NativeMemory.AlignedFree(_memory);
-            _memory = null;
-        }
+        NativeMemory.AlignedFree((void*)handle);
+        return true;
     }
 }

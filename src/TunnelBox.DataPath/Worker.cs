@@ -236,9 +236,9 @@ public sealed unsafe class Worker : IDisposable
     private bool TakeStaged(Peer peer, Keypair keypair, Endpoint endpoint, bool keepalive)
     {
         int offset = 0;
-        while (_fromStaged.Count < Burst.Capacity && offset + Burst.Headroom + LargestPacket + Burst.Tailroom <= _stagedBytes.Size)
+        while (_fromStaged.Count < Burst.Capacity && offset + Burst.Headroom + LargestPacket + Burst.Tailroom <= (int)_stagedBytes.Length)
         {
-            byte* data = _stagedBytes.Start + offset + Burst.Headroom;
+            byte* data = _stagedBytes.Address + offset + Burst.Headroom;
             if (!peer.Staged.TryTake(new Span<byte>(data, LargestPacket), out int length))
             {
                 if (!keepalive || _fromStaged.Count > 0)

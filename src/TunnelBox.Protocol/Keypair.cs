@@ -71,7 +71,7 @@ public sealed class Keypair : IndexOwner
     {
         first = 0;
         // Checked before adding, so that refused calls never walk the counter round to a used nonce.
-        if (SentPackets >= Limits.RejectAfterMessages - (ulong)count)
+        if (SentPackets > Limits.RejectAfterMessages - (ulong)count)
         {
             return false;
         }

@@ -173,7 +173,7 @@ public sealed partial class Tunnel
         _output.Event(peer, isRetry ? TunnelEvent.InitiationRetried : TunnelEvent.InitiationSent);
     }
 
-    private void Account(Peer peer, int bytes, long now)
+    private static void Account(Peer peer, int bytes, long now)
     {
         peer.AddSent(bytes);
         peer.Timers.AuthenticatedSent(now);
@@ -205,7 +205,7 @@ public sealed partial class Tunnel
         }
     }
 
-    private CookieJar CookiesOf(Peer peer) => peer.Cookies ??= new CookieJar(peer.PublicKey);
+    private static CookieJar CookiesOf(Peer peer) => peer.Cookies ??= new CookieJar(peer.PublicKey);
 
     private long Jitter() => _random.NextUInt32() % Limits.RekeyTimeoutJitter;
 }

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using TunnelBox.Crypto;
-using TunnelBox.Protocol;
 using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Tests;
@@ -63,7 +62,7 @@ internal sealed unsafe class LoopPort : IDisposable
         _burst.Count = count;
         for (int i = 0; i < count; i++)
         {
-            byte* data = _region.Start + (i * Slot) + Burst.Headroom;
+            byte* data = _region.Address + (i * Slot) + Burst.Headroom;
             Marshal.Copy(_packet, 0, (nint)data, _packet.Length);
             _burst.Data[i] = (nint)data;
             _burst.Length[i] = _packet.Length;

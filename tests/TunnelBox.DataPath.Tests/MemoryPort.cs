@@ -23,7 +23,7 @@ internal sealed unsafe class MemoryPort : IPort
         while (burst.Count < Burst.Capacity && Incoming.TryDequeue(out (byte[] Bytes, EndpointAddress From, byte Ecn) packet))
         {
             int slot = burst.Count++;
-            byte* data = _region.Start + (slot * Slot) + Burst.Headroom;
+            byte* data = _region.Address + (slot * Slot) + Burst.Headroom;
             packet.Bytes.CopyTo(new Span<byte>(data, packet.Bytes.Length));
             burst.Data[slot] = (nint)data;
             burst.Length[slot] = packet.Bytes.Length;
