@@ -1,5 +1,4 @@
 using System.Collections;
-using System.ComponentModel;
 using System.Runtime.InteropServices;
 
 namespace TunnelBox.Linux.Processes;
@@ -167,7 +166,7 @@ public sealed unsafe class ChildProcess
     {
         if (errno != 0)
         {
-            throw new IOException($"{what}: {new Win32Exception(errno).Message}.");
+            throw new IOException($"{what}: {ErrorText.Of(errno)}.");
         }
     }
 }

@@ -1,4 +1,3 @@
-using System.ComponentModel;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -70,7 +69,7 @@ public static unsafe class Descriptors
 
     internal static byte[] NullTerminated(string text) => Encoding.UTF8.GetBytes(text + '\0');
 
-    internal static IOException LastFault(string what) => new($"{what}: {new Win32Exception(Marshal.GetLastPInvokeError()).Message}.");
+    internal static IOException LastFault(string what) => new($"{what}: {ErrorText.Of(Marshal.GetLastPInvokeError())}.");
 
     internal static int Write(int descriptor, ReadOnlySpan<byte> bytes)
     {
