@@ -1,3 +1,5 @@
+using TunnelBox.Configuration;
+
 namespace TunnelBox.Control;
 
 /// <summary>One connection to a UAPI socket: reads requests and answers them until the client closes or speaks nonsense.</summary>

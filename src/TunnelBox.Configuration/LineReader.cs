@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 
-namespace TunnelBox.Control;
+namespace TunnelBox.Configuration;
 
 /// <summary>What <see cref="LineReader.Next"/> found.</summary>
 public enum LineKind
