@@ -38,7 +38,7 @@ public static class BackgroundStart
                 },
                 NewSession = true,
                 Quiet = quiet,
-                Descriptors = [pipe.WriteDescriptor, .. descriptors],
+                Descriptors = [pipe.WriteDescriptor, .. descriptors.Where(Descriptors.IsOpen)],
             });
             pipe.CloseWriteEnd();
             report = pipe.Wait(s_patience);
