@@ -11,7 +11,7 @@ public sealed class HandshakeThread : IDisposable
     private const int MessagesPerTick = 32;
     private readonly Tunnel _tunnel;
     private readonly HandshakeQueue _queue;
-    private readonly WorkerCounters _counters;
+    private readonly CounterBlock _counters;
     private readonly AutoResetEvent _wake = new(initialState: false);
     private readonly Thread _thread;
     private volatile bool _stopping;
@@ -22,7 +22,7 @@ public sealed class HandshakeThread : IDisposable
     /// <param name="tunnel">The tunnel.</param>
     /// <param name="queue">Where workers leave handshake messages.</param>
     /// <param name="counters">Where this thread, and nobody else, counts.</param>
-    public HandshakeThread(string name, Tunnel tunnel, HandshakeQueue queue, WorkerCounters counters)
+    public HandshakeThread(string name, Tunnel tunnel, HandshakeQueue queue, CounterBlock counters)
     {
         _tunnel = tunnel;
         _queue = queue;
@@ -49,10 +49,7 @@ public sealed class HandshakeThread : IDisposable
     {
         lock (_counters)
         {
-            for (int i = 0; i < packets; i++)
-            {
-                _counters.Drop(reason);
-            }
+            _counters.CountDrop(reason, packets);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using TunnelBox.Linux.Clock;
 using TunnelBox.Linux.Libc;
 
 namespace TunnelBox.DataPath;
@@ -17,11 +18,14 @@ public readonly record struct LinkState(string Name, bool IsUp, int Mtu);
 public sealed unsafe class LinkWatch : IDisposable
 {
     private const int LookInterval = 250;
+    private const int SnapshotDescriptors = 4;
     private const int NetlinkRoute = 0;
     private const uint GroupLink = 1;
     private readonly int _tun;
     private readonly Action<LinkState> _changed;
     private readonly Action _gone;
+    private readonly SnapshotGuard _snapshots;
+    private readonly Action _restored;
     private readonly WakeEvent _wake = new();
     private readonly Thread _thread;
     private volatile bool _stopping;
@@ -35,12 +39,17 @@ public sealed unsafe class LinkWatch : IDisposable
     /// <param name="initial">The state that is known already.</param>
     /// <param name="changed">Is told of each change, on the watch's own thread.</param>
     /// <param name="gone">Is told once that the interface was deleted.</param>
-    public LinkWatch(int tun, LinkState initial, Action<LinkState> changed, Action gone)
+    /// <param name="snapshots">Tells of restored snapshots of the machine; owned by the watch.</param>
+    /// <param name="restored">Is told that a snapshot was restored.</param>
+    public LinkWatch(
+        int tun, LinkState initial, Action<LinkState> changed, Action gone, SnapshotGuard snapshots, Action restored)
     {
         _tun = tun;
         _state = initial;
         _changed = changed;
         _gone = gone;
+        _snapshots = snapshots;
+        _restored = restored;
         // A thread of its own, because it follows the interface into other namespaces and such a thread must not be shared.
         _thread = new Thread(Run) { Name = "tb-link", IsBackground = true };
     }
@@ -60,12 +69,15 @@ public sealed unsafe class LinkWatch : IDisposable
 
         _events?.Dispose();
         _query?.Dispose();
+        _snapshots.Dispose();
         _wake.Dispose();
     }
 
     private void Run()
     {
-        pollfd* polled = stackalloc pollfd[3];
+        pollfd* polled = stackalloc pollfd[3 + SnapshotDescriptors];
+        Span<int> guards = stackalloc int[SnapshotDescriptors];
+        int guardCount = _snapshots.GetPollDescriptors(guards);
         var interval = new timespec { tv_sec = 0, tv_nsec = LookInterval * 1_000_000L };
         while (!_stopping)
         {
@@ -78,7 +90,17 @@ public sealed unsafe class LinkWatch : IDisposable
             polled[0] = new pollfd { fd = _wake.Descriptor, events = Definitions.POLLIN };
             polled[1] = new pollfd { fd = _tun, events = 0 };
             polled[2] = new pollfd { fd = _events?.Value ?? -1, events = Definitions.POLLIN };
-            _ = LibC.ppoll(polled, 3, &interval);
+            for (int i = 0; i < guardCount; i++)
+            {
+                polled[3 + i] = new pollfd { fd = guards[i], events = Definitions.POLLIN };
+            }
+
+            _ = LibC.ppoll(polled, (nuint)(3 + guardCount), &interval);
+            if (_snapshots.Poll())
+            {
+                _restored();
+            }
+
             if ((polled[1].revents & Definitions.POLLERR) != 0 && !Exists(out _))
             {
                 _gone();

@@ -17,7 +17,7 @@ public sealed unsafe class Worker : IDisposable
     private readonly Tunnel _tunnel;
     private readonly IPort _inner;
     private readonly IPort _outer;
-    private readonly WorkerCounters _counters;
+    private readonly CounterBlock _counters;
     private readonly Outbound _outbound;
     private readonly Inbound _inbound;
     private readonly Burst _fromInner = new();
@@ -42,7 +42,7 @@ public sealed unsafe class Worker : IDisposable
     /// <param name="handshakes">Where handshake messages go.</param>
     /// <param name="counters">Where this worker, and nobody else, counts.</param>
     public Worker(
-        string name, Tunnel tunnel, IPort inner, IPort outer, IPacketAead aead, HandshakeGate handshakes, WorkerCounters counters)
+        string name, Tunnel tunnel, IPort inner, IPort outer, IPacketAead aead, HandshakeGate handshakes, CounterBlock counters)
     {
         _tunnel = tunnel;
         _inner = inner;
@@ -152,7 +152,7 @@ public sealed unsafe class Worker : IDisposable
         for (int i = 0; i < count; i++)
         {
             if ((polled[i].revents & (Definitions.POLLNVAL | Definitions.POLLHUP)) != 0
-                || ((polled[i].revents & Definitions.POLLERR) != 0 && _inner.IsGone))
+                || ((polled[i].revents & Definitions.POLLERR) != 0 && _inner.Gone))
             {
                 while (!_stopping)
                 {
@@ -180,7 +180,6 @@ public sealed unsafe class Worker : IDisposable
         int received = _inner.Receive(_fromInner);
         if (received > 0)
         {
-            _counters.InnerReceived(_fromInner.Count, Bytes(_fromInner));
             _outbound.Route(_fromInner, _now, _flushStaged);
             _outbound.Seal(_fromInner, _now);
             _outer.Send(_fromInner);
@@ -196,7 +195,6 @@ public sealed unsafe class Worker : IDisposable
         int received = _outer.Receive(_fromOuter);
         if (received > 0)
         {
-            _counters.OuterReceived(_fromOuter.Count, Bytes(_fromOuter));
             _inbound.Open(_fromOuter, _now);
             _inner.Send(_fromOuter);
             Account(_fromOuter, outward: false);
@@ -269,7 +267,7 @@ public sealed unsafe class Worker : IDisposable
         {
             if (burst.Verdict[i] == Verdict.Dropped)
             {
-                _counters.Drop(burst.Reason[i]);
+                _counters.CountDrop(burst.Reason[i]);
             }
             else if (burst.Keypair[i] is not null)
             {
@@ -280,22 +278,11 @@ public sealed unsafe class Worker : IDisposable
 
         if (outward)
         {
-            _counters.OuterSent(sent, bytes);
+            _counters.CountOut(sent, bytes - (sent * DataMessage.Overhead));
         }
         else
         {
-            _counters.InnerSent(sent, bytes);
+            _counters.CountIn(sent, bytes);
         }
-    }
-
-    private static long Bytes(Burst burst)
-    {
-        long bytes = 0;
-        for (int i = 0; i < burst.Count; i++)
-        {
-            bytes += burst.Length[i];
-        }
-
-        return bytes;
     }
 }

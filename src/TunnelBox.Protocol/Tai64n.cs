@@ -76,7 +76,7 @@ public readonly record struct Tai64n(ulong Seconds, uint Nanoseconds) : ICompara
 /// Peers refuse a stamp that is not newer than the last they saw, so a device that restarts with a clock in the past would
 /// stay shut out. The caller therefore keeps <see cref="Last"/> and gives it back as the floor of the next run.
 /// </remarks>
-public sealed class Tai64nClock
+public sealed class Tai64nClock : IStampSource
 {
     // Rounding down to 2^24 ns, about 17 ms, keeps the exact time of day, useful against other protocols, from the peer.
     private const uint Granularity = 1 << 24;

@@ -87,6 +87,8 @@ public sealed partial class Tunnel
             Identity? old = _tunnel._identity;
             CookieChecker? oldCookies = _tunnel._cookies;
             _tunnel._identity = identity;
+            (_tunnel._stamps as IDisposable)?.Dispose();
+            _tunnel._stamps = identity is null ? null : _tunnel._openStamps(identity.PublicKey);
             Volatile.Write(ref _tunnel._cookies, identity is null ? null : new CookieChecker(_tunnel._arena, identity.PublicKey));
             if (identity is not null && _tunnel._peers.TryGetValue(identity.PublicKey, out Peer? self))
             {

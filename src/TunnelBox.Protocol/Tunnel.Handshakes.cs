@@ -143,7 +143,7 @@ public sealed partial class Tunnel
         }
 
         long last = timers.LastInitiation;
-        if (_identity is null || peer.IsRemoved || (last != long.MinValue && now - last < Limits.RekeyTimeout))
+        if (_identity is null || _stamps is null || peer.IsRemoved || (last != long.MinValue && now - last < Limits.RekeyTimeout))
         {
             return;
         }

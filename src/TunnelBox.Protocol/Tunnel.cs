@@ -15,7 +15,7 @@ public sealed partial class Tunnel : IDisposable
     private readonly RandomSource _random;
     private readonly TimeProvider _clock;
     private readonly TimeProvider _wallClock;
-    private readonly Tai64nClock _stamps;
+    private readonly Func<PublicKey, IStampSource> _openStamps;
     private readonly ITunnelOutput _output;
     private readonly Action<Keypair> _discard;
     private readonly Dictionary<PublicKey, Peer> _peers = [];
@@ -26,6 +26,7 @@ public sealed partial class Tunnel : IDisposable
     private readonly InitiationOpener _opener;
     private AllowedIps<Peer> _allowedIps = AllowedIps<Peer>.Empty;
     private Identity? _identity;
+    private IStampSource? _stamps;
     private CookieChecker? _cookies;
     private ulong _sequence;
     private long _slept = long.MinValue;
@@ -35,16 +36,16 @@ public sealed partial class Tunnel : IDisposable
     /// <param name="random">Randomness for keys, indices and jitter.</param>
     /// <param name="clock">The clock that ages keys; must count the time in suspend (CLOCK_BOOTTIME).</param>
     /// <param name="wallClock">Wall clock for the times that are shown; its timestamps must stand still in suspend (CLOCK_MONOTONIC).</param>
-    /// <param name="stamps">The time stamps of our initiations.</param>
+    /// <param name="stamps">Opens the time stamps of the device with a public key; disposed with the key, where it can be.</param>
     /// <param name="output">The world around.</param>
     public Tunnel(
-        KeyArena arena, RandomSource random, TimeProvider clock, TimeProvider wallClock, Tai64nClock stamps, ITunnelOutput output)
+        KeyArena arena, RandomSource random, TimeProvider clock, TimeProvider wallClock, Func<PublicKey, IStampSource> stamps, ITunnelOutput output)
     {
         _arena = arena;
         _random = random;
         _clock = clock;
         _wallClock = wallClock;
-        _stamps = stamps;
+        _openStamps = stamps;
         _output = output;
         _opener = new InitiationOpener(arena);
         _discard = Discard;
@@ -196,6 +197,8 @@ public sealed partial class Tunnel : IDisposable
             _identity = null;
             _cookies?.Dispose();
             _cookies = null;
+            (_stamps as IDisposable)?.Dispose();
+            _stamps = null;
             _opener.Dispose();
         }
     }

@@ -1,3 +1,4 @@
+using TunnelBox.DataPath;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
 
@@ -17,7 +18,7 @@ public sealed partial class TunnelDevice : ITunnelOutput
         if (error < 0)
         {
             ((ITunnelOutput)this).Dropped(DropReason.OutPortError, 1);
-            _log.Verbose($"cannot send to {endpoint.Remote.ToIPEndPoint()}: {Linux.Libc.ErrnoNames.Describe(-error)}");
+            _log.Verbose($"cannot send to {endpoint.Remote.ToIPEndPoint()}: {Linux.Libc.Errno.Describe(-error)}");
         }
     }
 

@@ -99,10 +99,10 @@ public sealed partial class TunnelDevice
         }
         else if (mark != _mark)
         {
-            int error = _sockets?.SetMark(mark) ?? 0;
+            int error = _sockets?.SetFirewallMark(mark) ?? 0;
             if (error < 0)
             {
-                _sockets?.SetMark(_mark);
+                _sockets?.SetFirewallMark(_mark);
                 return error;
             }
         }

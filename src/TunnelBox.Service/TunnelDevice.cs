@@ -1,11 +1,10 @@
 using System.Collections.Concurrent;
-using TunnelBox.Configuration;
-using TunnelBox.Control;
 using TunnelBox.Crypto;
 using TunnelBox.DataPath;
 using TunnelBox.DataPath.Tun;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.Linux.Clock;
+using TunnelBox.Linux.Libc;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
 
@@ -15,7 +14,7 @@ namespace TunnelBox.Service;
 /// One tunnel interface with everything behind it: the TUN device, the UDP sockets while it is up, the workers between
 /// them, the protocol, and the thread that shakes hands.
 /// </summary>
-public sealed partial class TunnelDevice : IUapiDevice, IDisposable
+public sealed partial class TunnelDevice : ITunnel
 {
     private readonly Lock _stateGate = new();
     private readonly Log _log;
@@ -28,9 +27,8 @@ public sealed partial class TunnelDevice : IUapiDevice, IDisposable
     private readonly HandshakeQueue _queue = new();
     private readonly HandshakeGate _gate;
     private readonly HandshakeThread _handshakes;
-    private readonly WorkerCounters[] _counters;
-    private readonly SnapshotGuard? _snapshots;
-    private readonly StampStore _stamps;
+    private readonly Counters _counters = new();
+    private CounterBlock[] _workerCounters = [];
     private readonly BlockingCollection<Action> _changes = [];
     private readonly Thread _changer;
     private readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -46,22 +44,20 @@ public sealed partial class TunnelDevice : IUapiDevice, IDisposable
         _options = options;
         _log = log;
         _tun = tun;
-        _stamps = options.Stamps;
-        _counters = new WorkerCounters[tun.QueueCount + 1];
-        for (int i = 0; i < _counters.Length; i++)
-        {
-            _counters[i] = new WorkerCounters();
-        }
-
-        _tunnel = new Tunnel(_arena, _random, BootClock.Instance, TimeProvider.System, _stamps.Clock, this);
+        _tunnel = new Tunnel(_arena, _random, BootClock.Instance, TimeProvider.System, new StampStore(options.Settings.StateDirectory, log).Open, this);
         _gate = new HandshakeGate(_tunnel, _queue, _random, this);
-        _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters[^1]);
+        _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock());
         _link = new LinkState(tun.Name, IsUp: false, tun.Mtu);
         // The watch follows the interface into other namespaces, so everything it finds is done on a thread that stays at home:
         // sockets belong where the tunnel was started.
         _changer = new Thread(RunChanges) { Name = "tb-device", IsBackground = true };
-        _watch = new LinkWatch(tun.Descriptor, _link, state => Post(() => Adopt(state)), () => Post(() => _ended.TrySetResult("the interface was deleted")));
-        _snapshots = SnapshotGuard.TryStart(() => Post(DropSessionsAfterSnapshot));
+        _watch = new LinkWatch(
+            tun.Descriptor.Value,
+            _link,
+            state => Post(() => Adopt(state)),
+            () => Post(() => _ended.TrySetResult("the interface was deleted")),
+            SnapshotGuard.Open(),
+            DropSessionsAfterSnapshot);
     }
 
     /// <summary>Gets the interface's present name.</summary>
@@ -74,7 +70,7 @@ public sealed partial class TunnelDevice : IUapiDevice, IDisposable
     public ushort ListenPort => _sockets?.Port ?? _configuredPort;
 
     /// <summary>Gets the counters of workers and of the handshake thread.</summary>
-    public IReadOnlyList<WorkerCounters> Counters => _counters;
+    public Counters Counters => _counters;
 
     /// <summary>Makes the interface, down and without configuration.</summary>
     /// <param name="options">What to make.</param>
@@ -85,16 +81,14 @@ public sealed partial class TunnelDevice : IUapiDevice, IDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(log);
-        CryptoSelfTest.Run();
-        TunDevice tun = OpenTun(options, log);
         try
         {
-            return new TunnelDevice(options, tun, log);
+            CryptoSelfTest.Run();
+            return new TunnelDevice(options, OpenTun(options, log), log);
         }
-        catch
+        catch (Exception fault) when (fault is PortException or CryptoUnavailableException)
         {
-            tun.Dispose();
-            throw;
+            throw new StartException(fault.Message, fault);
         }
     }
 
@@ -125,7 +119,6 @@ public sealed partial class TunnelDevice : IUapiDevice, IDisposable
         }
 
         _watch.Dispose();
-        _snapshots?.Dispose();
         _changes.CompleteAdding();
         if (_changer.IsAlive)
         {
@@ -142,6 +135,25 @@ public sealed partial class TunnelDevice : IUapiDevice, IDisposable
         _tun.Dispose();
         _arena.Dispose();
         _ended.TrySetResult("the tunnel was stopped");
+    }
+
+    private static TunDevice OpenTun(TunnelDeviceOptions options, Log log)
+    {
+        void Report(string sentence) => log.Warning($"{options.InterfaceName}: {sentence}");
+        if (options.TunDescriptor is { } descriptor)
+        {
+            return TunDevice.Adopt(descriptor, options.Settings.TunOffload, Report);
+        }
+
+        TunDevice tun = TunDevice.Create(new TunOptions
+        {
+            Name = options.InterfaceName,
+            Queues = Math.Max(options.Settings.Workers, 1),
+            Offloads = options.Settings.TunOffload,
+            Report = Report,
+        });
+        tun.SetMtu(options.Settings.Mtu);
+        return tun;
     }
 
     private void Post(Action change)
@@ -203,7 +215,7 @@ public sealed partial class TunnelDevice : IUapiDevice, IDisposable
         int error = Rebind(_configuredPort, _mark);
         if (error < 0)
         {
-            _log.Error($"{InterfaceName}: UDP port {_configuredPort} cannot be bound: {Linux.Libc.ErrnoNames.Describe(-error)}; set another ListenPort, or stop what holds it, and bring the interface down and up");
+            _log.Error($"{InterfaceName}: it carries no traffic until another ListenPort is set, or what holds the port is stopped and the interface taken down and up");
             return;
         }
 
@@ -234,26 +246,32 @@ public sealed partial class TunnelDevice : IUapiDevice, IDisposable
             return 0;
         }
 
-        int error = UdpSockets.TryOpen(port, mark, _tun.QueueCount, _options.Settings, Report, out UdpSockets? opened);
-        if (error < 0)
+        UdpSockets opened;
+        try
         {
-            return error;
+            opened = UdpSockets.Open(new UdpSocketOptions { Port = port, FirewallMark = mark, Queues = _tun.Ports.Count, Report = Report });
+        }
+        catch (PortException refused)
+        {
+            _log.Error($"{InterfaceName}: {refused}");
+            return refused.Errno == 0 ? -Definitions.EIO : -refused.Errno;
         }
 
         StopWorkers();
         UdpSockets? old = _sockets;
         _sockets = opened;
         old?.Dispose();
-        StartWorkers(opened!);
+        StartWorkers(opened);
         return 0;
     }
 
     private void StartWorkers(UdpSockets sockets)
     {
-        var workers = new Worker[_tun.QueueCount];
+        var workers = new Worker[_tun.Ports.Count];
+        _workerCounters = [.. workers.Select(_ => _counters.AddBlock())];
         for (int i = 0; i < workers.Length; i++)
         {
-            workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], sockets.Ports[i], new SodiumAead(), _gate, _counters[i]) { Mtu = _link.Mtu };
+            workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], sockets.Ports[i], new SodiumAead(), _gate, _workerCounters[i]) { Mtu = _link.Mtu };
         }
 
         _workers = workers;
@@ -271,6 +289,9 @@ public sealed partial class TunnelDevice : IUapiDevice, IDisposable
         {
             worker.Dispose();
         }
+
+        Array.ForEach(_workerCounters, _counters.Retire);
+        _workerCounters = [];
     }
 
     private void Report(string sentence) => _log.Warning($"{InterfaceName}: {sentence}");

@@ -29,9 +29,9 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
     {
         Clock = clock;
         Address = new EndpointAddress(0x0A000001, port, false, 0);
-        Tunnel = new Tunnel(Arena, Random, clock, clock, new Tai64nClock(clock), this);
+        Tunnel = new Tunnel(Arena, Random, clock, clock, _ => new Tai64nClock(clock), this);
         Gate = new HandshakeGate(Tunnel, _queue, Random, this);
-        Worker = new Worker("test", Tunnel, Inner, Outer, new SodiumAead(), Gate, Counters);
+        Worker = new Worker("test", Tunnel, Inner, Outer, new SodiumAead(), Gate, Counters.AddBlock());
         PrivateKey = new byte[32];
         Curve25519.GeneratePrivateKey(Random, PrivateKey);
         PublicKey = Curve25519.GetPublicKey(PrivateKey);
@@ -64,7 +64,7 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
 
     public Worker Worker { get; }
 
-    public WorkerCounters Counters { get; } = new();
+    public Counters Counters { get; } = new();
 
     public byte[] PrivateKey { get; }
 
@@ -146,7 +146,7 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
         }
     }
 
-    public int Drops(DropReason reason) => (int)Counters.Dropped(reason) + _drops.GetValueOrDefault(reason);
+    public int Drops(DropReason reason) => (int)Counters.Read().Drops(reason) + _drops.GetValueOrDefault(reason);
 
     public void SendDatagram(ReadOnlySpan<byte> datagram, Endpoint endpoint) => Transmit?.Invoke(datagram.ToArray(), endpoint.Remote, 0);
 

@@ -14,7 +14,7 @@ internal sealed unsafe class MemoryPort : IPort
 
     public string Description => "memory";
 
-    public bool IsGone => false;
+    public bool MoreWaiting => Incoming.Count > 0;
 
     public int GetPollDescriptors(Span<int> descriptors) => 0;
 
