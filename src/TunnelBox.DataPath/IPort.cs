@@ -10,7 +10,7 @@ public interface IPort : IDisposable
     string Description { get; }
 
     /// <summary>Gets a value indicating whether the device behind the port is gone for good.</summary>
-    bool IsGone { get; }
+    bool Gone => false;
 
     /// <summary>
     /// Writes the descriptors that become readable when <see cref="Receive"/> would have work.
