@@ -17,7 +17,7 @@ internal sealed unsafe class LoopPort : IDisposable
     private readonly Inbound _inbound;
     private readonly MemoryNode _sender;
     private readonly MemoryNode _receiver;
-    private readonly byte[] _packet = Packets.IPv4("10.0.0.1", "10.0.0.2", 200);
+    private readonly byte[] _packet = InnerPackets.IPv4("10.0.0.1", "10.0.0.2", 200);
 
     public LoopPort(MemoryNode sender, MemoryNode receiver)
     {

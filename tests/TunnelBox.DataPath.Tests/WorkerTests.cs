@@ -30,11 +30,11 @@ public sealed class WorkerTests : IDisposable
     public void A_packet_waits_for_the_handshake_and_arrives_unchanged(bool psk)
     {
         Join(psk ? [.. Enumerable.Repeat((byte)7, 32)] : null);
-        byte[] packet = Packets.IPv4("10.0.0.1", "10.0.0.2", 123);
+        byte[] packet = InnerPackets.IPv4("10.0.0.1", "10.0.0.2", 123);
         Send(_a, packet);
         Settle();
         Assert.Equal([packet], _b.Delivered);
-        byte[] answer = Packets.IPv4("10.0.0.2", "10.0.0.1", 1400);
+        byte[] answer = InnerPackets.IPv4("10.0.0.2", "10.0.0.1", 1400);
         Send(_b, answer);
         Settle();
         Assert.Equal([answer], _a.Delivered);
@@ -47,7 +47,7 @@ public sealed class WorkerTests : IDisposable
         _wire.Clear();
         foreach (int length in new[] { 20, 32, 33, 1419, 1420 })
         {
-            Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2", length));
+            Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2", length));
         }
 
         Settle();
@@ -60,7 +60,7 @@ public sealed class WorkerTests : IDisposable
     {
         Establish();
         _wire.Clear();
-        Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2"));
+        Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
         Settle();
         int delivered = _b.Delivered.Count;
         _b.Outer.Incoming.Enqueue((_wire.Single(), _a.Address, 0));
@@ -74,7 +74,7 @@ public sealed class WorkerTests : IDisposable
     {
         Establish();
         _wire.Clear();
-        Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2", 40));
+        Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2", 40));
         _a.Worker.Pass();
         _b.Outer.Incoming.Clear();
         byte[] good = _wire.Single();
@@ -106,9 +106,9 @@ public sealed class WorkerTests : IDisposable
         }
 
         int delivered = _b.Delivered.Count;
-        Send(_a, Packets.IPv4("10.9.1.1", "10.0.0.2"));
-        Send(_a, Packets.IPv4("10.9.9.1", "10.0.0.2"));
-        Send(_a, Packets.IPv4("172.16.0.1", "10.0.0.2"));
+        Send(_a, InnerPackets.IPv4("10.9.1.1", "10.0.0.2"));
+        Send(_a, InnerPackets.IPv4("10.9.9.1", "10.0.0.2"));
+        Send(_a, InnerPackets.IPv4("172.16.0.1", "10.0.0.2"));
         Settle();
         Assert.Equal(delivered + 1, _b.Delivered.Count);
         Assert.Equal(2, _b.Drops(DropReason.InTmplMismatch));
@@ -120,7 +120,7 @@ public sealed class WorkerTests : IDisposable
         Establish();
         Assert.Equal(_a.Address, _b.PeerOf(_a).Endpoint!.Remote);
         _a.Address = _a.Address with { Port = 4444 };
-        Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2"));
+        Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
         Settle();
         Assert.Equal(4444, _b.PeerOf(_a).Endpoint!.Remote.Port);
 
@@ -150,7 +150,7 @@ public sealed class WorkerTests : IDisposable
             _b.Outer.Incoming.Enqueue((bytes, _a.Address, (byte)outer));
         };
         int delivered = _b.Delivered.Count;
-        Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2", 60, (byte)(0x48 | inner)));
+        Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2", 60, (byte)(0x48 | inner)));
         Settle();
         Assert.Equal(inner, sentWith);
         if (expected < 0)
@@ -163,7 +163,7 @@ public sealed class WorkerTests : IDisposable
         byte[] packet = _b.Delivered[^1];
         Assert.Equal(delivered + 1, _b.Delivered.Count);
         Assert.Equal(0x48 | expected, packet[1]);
-        Assert.Equal(Packets.HeaderChecksum(packet), BinaryPrimitives.ReadUInt16BigEndian(packet.AsSpan(10)));
+        Assert.Equal(InnerPackets.HeaderChecksum(packet), BinaryPrimitives.ReadUInt16BigEndian(packet.AsSpan(10)));
     }
 
     [Fact]
@@ -175,8 +175,8 @@ public sealed class WorkerTests : IDisposable
         for (int second = 0; second < 400; second++)
         {
             _clock.Advance(1);
-            Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2"));
-            Send(_b, Packets.IPv4("10.0.0.2", "10.0.0.1"));
+            Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
+            Send(_b, InnerPackets.IPv4("10.0.0.2", "10.0.0.1"));
             sent++;
             Settle();
         }
@@ -191,7 +191,7 @@ public sealed class WorkerTests : IDisposable
     {
         Establish();
         _wire.Clear();
-        Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2"));
+        Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
         _a.Worker.Pass();
         byte[] late = _wire.Single();
         _b.Outer.Incoming.Clear();
@@ -215,7 +215,7 @@ public sealed class WorkerTests : IDisposable
     {
         Establish();
         _wire.Clear();
-        Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2"));
+        Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
         Settle();
         Assert.Single(_wire);
         for (int tenth = 0; tenth < 99; tenth++)
@@ -266,7 +266,7 @@ public sealed class WorkerTests : IDisposable
         Join(null);
         _a.Transmit = (bytes, _, _) => _wire.Add(bytes);
         var times = new List<double>();
-        Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2"));
+        Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
         for (int tick = 0; tick < 2000; tick++)
         {
             int before = _wire.Count;
@@ -295,7 +295,7 @@ public sealed class WorkerTests : IDisposable
         _a.Transmit = (_, _, _) => { };
         for (int i = 0; i < 200; i++)
         {
-            byte[] packet = Packets.IPv4("10.0.0.1", "10.0.0.2", 60);
+            byte[] packet = InnerPackets.IPv4("10.0.0.1", "10.0.0.2", 60);
             packet[59] = (byte)i;
             Send(_a, packet);
             _a.Step();
@@ -329,7 +329,7 @@ public sealed class WorkerTests : IDisposable
         int delivered = _b.Delivered.Count;
         for (int second = 0; second < 20; second++)
         {
-            Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2"));
+            Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
             Settle();
             _clock.Advance(1);
         }
@@ -361,7 +361,7 @@ public sealed class WorkerTests : IDisposable
         _a.PeerOf(_b).Current!.SetSendCounter(Limits.RekeyAfterMessages + 1);
         _clock.Advance(6);
         Keypair before = _a.PeerOf(_b).Current!;
-        Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2"));
+        Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
         Settle();
         Assert.NotSame(before, _a.PeerOf(_b).Current);
     }
@@ -370,8 +370,8 @@ public sealed class WorkerTests : IDisposable
     public void Both_ends_may_initiate_at_once()
     {
         Join(null);
-        Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2"));
-        Send(_b, Packets.IPv4("10.0.0.2", "10.0.0.1"));
+        Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
+        Send(_b, InnerPackets.IPv4("10.0.0.2", "10.0.0.1"));
         for (int i = 0; i < 600; i++)
         {
             Settle();
@@ -391,7 +391,7 @@ public sealed class WorkerTests : IDisposable
         _a.Tunnel.DropAllSessions();
         Assert.Null(_a.PeerOf(_b).Current);
         int delivered = _b.Delivered.Count;
-        Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2"));
+        Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
         Settle();
         Assert.Equal(delivered + 1, _b.Delivered.Count);
         Assert.NotSame(before, _a.PeerOf(_b).Current);
@@ -408,7 +408,7 @@ public sealed class WorkerTests : IDisposable
         }
 
         Assert.True(_b.Queue.IsUnderLoad(_clock.Nanoseconds));
-        Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2"));
+        Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
         _a.Step();
         _a.Step();
         _b.Worker.Pass();
@@ -520,7 +520,7 @@ public sealed class WorkerTests : IDisposable
     private void Establish()
     {
         Join(null);
-        Send(_a, Packets.IPv4("10.0.0.1", "10.0.0.2"));
+        Send(_a, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
         Settle();
         Assert.Single(_b.Delivered);
     }

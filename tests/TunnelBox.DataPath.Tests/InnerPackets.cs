@@ -4,7 +4,7 @@ using System.Net;
 namespace TunnelBox.DataPath.Tests;
 
 /// <summary>Small inner packets for tests.</summary>
-internal static class Packets
+internal static class InnerPackets
 {
     public static byte[] IPv4(string source, string destination, int length = 100, byte tos = 0)
     {
