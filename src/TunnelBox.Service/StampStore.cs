@@ -28,15 +28,24 @@ public sealed class StampStore(string directory, Log log, TimeProvider? time = n
     public DeviceStamps Open(PublicKey device)
     {
         string path = Path.Combine(directory, FileName(device));
-        return new DeviceStamps(Load(path), limit => Save(path, limit), _time);
+        TaiStamp stored = Load(path);
+        TimeSpan ahead = TimeSpan.FromTicks((stored.Nanoseconds - TaiStamp.Of(_time.GetUtcNow()).Nanoseconds) / 100);
+        if (ahead > DeviceStamps.Reservation)
+        {
+            log.Warning($"The clock is {ahead} behind the last handshake this device sent; handshakes go on from there: check the clock.");
+        }
+
+        return new DeviceStamps(stored, limit => Save(path, limit), _time);
     }
 
-    /// <summary>Gives a name that is the same for the same device, and of no use for anything else.</summary>
+    /// <summary>Gives a name that is the same for the same device and tells nobody which it is.</summary>
     internal static string FileName(PublicKey device)
     {
         Span<byte> key = stackalloc byte[PublicKey.Size];
+        Span<byte> hash = stackalloc byte[Blake2s.HashSize];
         device.CopyTo(key);
-        return $"{Convert.ToHexStringLower(key[..16])}.stamp";
+        Blake2s.Hash(key, hash);
+        return $"{Convert.ToHexStringLower(hash[..16])}.stamp";
     }
 
     private TaiStamp Load(string path)

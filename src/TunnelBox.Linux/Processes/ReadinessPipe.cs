@@ -65,6 +65,18 @@ public sealed unsafe class ReadinessPipe : IDisposable
     /// <summary>Closes the parent's copy of the child's end; without this the end of the child would go unnoticed.</summary>
     public void CloseWriteEnd() => Close(ref _write);
 
+    /// <summary>Gives the child's end away to a <see cref="ReadinessNotifier"/> of this process, which then closes it.</summary>
+    /// <returns>Its descriptor, as the text of a variable.</returns>
+    public string DetachWriteEnd()
+    {
+        string descriptor = _write.ToString();
+        _write = -1;
+        return descriptor;
+    }
+
+    /// <summary>Stops listening: the child is told that nobody waits when it next speaks.</summary>
+    public void CloseReadEnd() => Close(ref _read);
+
     /// <summary>Waits for the child's word.</summary>
     /// <param name="timeout">How long at most.</param>
     /// <returns>What it said.</returns>
