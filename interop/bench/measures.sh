@@ -5,7 +5,7 @@ measured=
 # keep FIGURE SIDE VALUE
 keep() { printf '%s\n' "$3" >>"$work/values/$1.$2"; }
 median() { sort -g | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
-calculate() { awk "BEGIN { printf \"%.${2:-3}f\", $1 }"; }
+calculate() { awk "BEGIN { printf \"%.${2:-3}f\", ($1) }"; }
 
 # flow SIDE OPTION...: one iperf3 run from near to far; leaves $work/sent.json and, from the receiving end, $work/received.json.
 flow() {
@@ -19,7 +19,7 @@ flow() {
             sleep 0.02
         done
         if inside "$near" timeout 60 iperf3 -c "$address" -J "$@" >"$work/sent.json" 2>/dev/null </dev/null && wait "$server" &&
-            jq -e '.end.sum' "$work/received.json" >/dev/null 2>&1; then
+            jq -e '.end.sum // .end.sum_received' "$work/received.json" >/dev/null 2>&1; then
             return
         fi
         kill "$server" 2>/dev/null || true
@@ -31,7 +31,7 @@ flow() {
 
 # datagrams SIDE BITS-PER-SECOND SECONDS: 64-byte UDP; sets offered, delivered (packets a second, counted by the receiving program) and loss (%).
 datagrams() {
-    flow "$1" -u -l 64 -b "$2" -t "$3" -w 208K
+    flow "$1" -u -l 64 -b "$2" -t "$3" -w "$socket_buffer"
     offered=$(jq '.end.sum | .packets / .seconds' "$work/sent.json")
     delivered=$(jq --argjson seconds "$(jq '.end.sum.seconds' "$work/sent.json")" '.end.sum | (.packets - .lost_packets) / $seconds' "$work/received.json")
     loss=$(calculate "$offered > $delivered ? 100 * (1 - $delivered / $offered) : 0" 2)

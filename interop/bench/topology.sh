@@ -10,6 +10,9 @@ declare -A subnet=([ours]=10.91.1 [theirs]=10.91.2)
 declare -A port=([ours]=51820 [theirs]=51821)
 declare -A daemon=() # process by interface
 mtu=1420
+# What iperf3 asks for its UDP sockets: as much as an unprivileged program gets, and at most 1 MiB.
+socket_buffer=$(sort -n /proc/sys/net/core/{r,w}mem_max | head -n 1)
+((socket_buffer <= 1048576)) || socket_buffer=1048576
 
 inside() { ip netns exec "$@"; }
 
