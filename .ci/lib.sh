@@ -4,6 +4,8 @@ set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+# The SDK aborts without ICU unless it is told that no culture matters; a fresh machine has no ICU.
+export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1
 # A build that ended leaves no process behind.
 export MSBUILDDISABLENODEREUSE=1
 # Numbers are printed and parsed with a point.
@@ -38,7 +40,8 @@ as_root() {
         return
     fi
     command -v sudo >/dev/null || fail "this step needs root and there is no sudo here: run it as root"
-    sudo env "PATH=$PATH" "HOME=$HOME" "LC_ALL=$LC_ALL" DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 "$@"
+    sudo env "PATH=$PATH" "HOME=$HOME" "LC_ALL=$LC_ALL" DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 \
+        DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 "$@"
 }
 
 # need_sdk: the one thing the scripts do not install.
