@@ -18,6 +18,7 @@ public class RoamingTests(ITestOutputHelper output) : EndToEndTest(output)
         string fresh = outerIpv6 ? "fd77::aa/64" : "10.77.0.170/24";
         await pair.First.Space.IpAsync($"address add {fresh} dev {pair.FirstLink}{(outerIpv6 ? " nodad" : "")}");
         await pair.First.Space.IpAsync($"address del {old} dev {pair.FirstLink}");
+        await ForgetSourceAsync(pair.First, pair.Second, pair.SecondEndpoint);
         await Ping.ExpectAsync(pair.First.Inner, TunnelPair.Second4);
 
         string expected = outerIpv6 ? $"[fd77::aa]:{TunnelPair.FirstPort}" : $"10.77.0.170:{TunnelPair.FirstPort}";
@@ -81,7 +82,17 @@ public class RoamingTests(ITestOutputHelper output) : EndToEndTest(output)
 
         // When that address goes, the answer must leave from another one, and be followed there.
         await pair.Second.Space.IpAsync($"address del {address}/{prefix} dev {pair.SecondLink}");
-        await Ping.UntilAnsweredAsync(pair.Second.Inner, TunnelPair.First4, TimeSpan.FromSeconds(12));
+        await ForgetSourceAsync(pair.Second, pair.First, pair.FirstEndpoint);
+        await Ping.ExpectAsync(pair.Second.Inner, TunnelPair.First4);
         Assert.Equal(pair.SecondEndpoint, (await pair.First.PeerAsync(pair.Second)).Endpoint);
+    }
+
+    /// <summary>Naming the endpoint again drops the source kept for it; only a program that does not notice by itself gets this help.</summary>
+    private static async Task ForgetSourceAsync(TunnelEnd end, TunnelEnd peer, string endpoint)
+    {
+        if (end.Program.Is(Lacks.VanishedSource))
+        {
+            await end.SetPeerAsync(peer, $"endpoint {endpoint}");
+        }
     }
 }

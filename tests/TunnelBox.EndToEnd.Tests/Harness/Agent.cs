@@ -33,6 +33,9 @@ internal static class Agent
             case ["garbage-udp", string address, string port, string count, string seed]:
                 Garbage.ToUdp(new IPEndPoint(IPAddress.Parse(address), int.Parse(port)), int.Parse(count), int.Parse(seed));
                 return 0;
+            case ["replay", string address, string port, string file]:
+                Replay(new IPEndPoint(IPAddress.Parse(address), int.Parse(port)), file);
+                return 0;
             case ["garbage-tun", string index, string count, string seed]:
                 Garbage.ToDevice(int.Parse(index), int.Parse(count), int.Parse(seed));
                 return 0;
@@ -96,6 +99,7 @@ internal static class Agent
         Console.WriteLine("ready");
         byte[] datagram = new byte[Block];
         int received = 0, reordered = 0, corrupt = 0, highest = -1;
+        var gaps = new List<string>();
         try
         {
             while (true)
@@ -110,6 +114,11 @@ internal static class Agent
 
                 received++;
                 reordered += number < highest ? 1 : 0;
+                if (number > highest + 1)
+                {
+                    gaps.Add($"{highest + 1}-{number - 1}");
+                }
+
                 highest = Math.Max(highest, number);
                 corrupt += datagram.AsSpan(4, length - 4).IndexOfAnyExcept((byte)number) >= 0 ? 1 : 0;
             }
@@ -119,7 +128,7 @@ internal static class Agent
             // The final datagrams were lost; what was counted stands.
         }
 
-        Console.WriteLine($"{received} {reordered} {corrupt}");
+        Console.WriteLine($"{received} {reordered} {corrupt} {string.Join(',', gaps)}");
     }
 
     private static void SendUdp(IPAddress address, int port, int count, int rate, int size)
@@ -128,12 +137,13 @@ internal static class Agent
         ForceBuffer(socket, SendBufferForce);
         socket.Connect(new IPEndPoint(address, port));
         byte[] datagram = new byte[size];
+        int refused = 0;
         long start = Environment.TickCount64;
         for (int number = 0; number < count; number++)
         {
             BitConverter.TryWriteBytes(datagram, number);
             datagram.AsSpan(4).Fill((byte)number);
-            TrySend(socket, datagram);
+            refused += TrySend(socket, datagram) ? 0 : 1;
             long wait = start + (long)((number + 1) * 1000.0 / rate) - Environment.TickCount64;
             if (wait > 0)
             {
@@ -147,6 +157,21 @@ internal static class Agent
             TrySend(socket, datagram);
             Thread.Sleep(100);
         }
+
+        Console.WriteLine(refused);
+    }
+
+    /// <summary>Sends the captured datagrams of that port again, from a port of its own.</summary>
+    private static void Replay(IPEndPoint target, string file)
+    {
+        using var socket = new Socket(target.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        foreach (IpPacket packet in Capture.Read(File.ReadAllBytes(file)))
+        {
+            if (packet.IsUdp && packet.DestinationPort == target.Port)
+            {
+                socket.SendTo(packet.Datagram, SocketFlags.None, target);
+            }
+        }
     }
 
     /// <summary>Past the limit of net.core.*mem_max: the tests measure the tunnel, not these sockets.</summary>
@@ -155,15 +180,17 @@ internal static class Agent
         socket.SetRawSocketOption(SocketLevel, option, BitConverter.GetBytes(4 << 20));
     }
 
-    private static void TrySend(Socket socket, byte[] datagram)
+    private static bool TrySend(Socket socket, byte[] datagram)
     {
         try
         {
             socket.Send(datagram);
+            return true;
         }
         catch (SocketException)
         {
             // An ICMP error of an earlier datagram, or no buffer: the receiver's count tells.
+            return false;
         }
     }
 }

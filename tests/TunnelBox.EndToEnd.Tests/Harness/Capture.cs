@@ -46,7 +46,8 @@ internal sealed class Capture
         return Read(await File.ReadAllBytesAsync(Path, _lab.Deadline));
     }
 
-    private static List<IpPacket> Read(byte[] file)
+    /// <summary>The IP packets of a pcap file; a record that is cut off ends it.</summary>
+    public static IReadOnlyList<IpPacket> Read(byte[] file)
     {
         const int FileHeader = 24, RecordHeader = 16;
         var packets = new List<IpPacket>();

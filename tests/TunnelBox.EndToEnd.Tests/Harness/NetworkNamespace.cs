@@ -24,6 +24,8 @@ internal sealed class NetworkNamespace
         await made.IpAsync("link set lo up");
         // A fresh namespace answers neighbour discovery at once; duplicate detection would only add a second to every test.
         await made.SysctlAsync("net.ipv6.conf.default.accept_dad=0");
+        // Removing the first address of a subnet must leave the others.
+        await made.SysctlAsync("net.ipv4.conf.all.promote_secondaries=1");
         return made;
     }
 

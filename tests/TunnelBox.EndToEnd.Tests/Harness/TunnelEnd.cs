@@ -85,7 +85,7 @@ internal sealed class TunnelEnd
         await SetAsync($"listen-port {port}");
         foreach (string address in addresses)
         {
-            await Inner.IpAsync($"address add {address} dev {Interface}");
+            await Inner.IpAsync($"address add {address} dev {Interface}{(address.Contains(':', StringComparison.Ordinal) ? " nodad" : "")}");
         }
 
         await Inner.IpAsync($"link set {Interface} mtu {mtu} up");

@@ -24,13 +24,23 @@ internal enum Lacks
 
     /// <summary>A path narrower than its segments loses them.</summary>
     NarrowRoute = 32,
+
+    /// <summary>A sticky IPv4 source that vanished is kept: Linux 6.18 answers ENETUNREACH where it used to answer EINVAL.</summary>
+    VanishedSource = 64,
+
+    /// <summary>A background daemon stays in the session of the terminal it was started from.</summary>
+    OwnSession = 128,
+
+    /// <summary>Any word is taken as a name, also an empty one and one that looks like a flag.</summary>
+    NameCheck = 256,
 }
 
 /// <summary>A program that is started as <c>PROGRAM [-f] INTERFACE</c> and serves the cross-platform UAPI.</summary>
 internal sealed record TunnelProgram(string Path, Lacks Lacks)
 {
     private const Lacks OfWireGuardGo =
-        Lacks.Ecn | Lacks.DontFragmentClear | Lacks.AtomicSet | Lacks.LoopGuard | Lacks.Remedies;
+        Lacks.Ecn | Lacks.DontFragmentClear | Lacks.AtomicSet | Lacks.LoopGuard | Lacks.Remedies
+        | Lacks.VanishedSource | Lacks.OwnSession | Lacks.NameCheck;
 
     private static readonly Lazy<Task<TunnelProgram>> s_go2022 = new(() => FetchAsync("2022", OfWireGuardGo));
     private static readonly Lazy<Task<TunnelProgram>> s_go2023 = new(() => FetchAsync("2023", OfWireGuardGo | Lacks.NarrowRoute));
