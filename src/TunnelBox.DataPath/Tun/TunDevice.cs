@@ -90,7 +90,7 @@ public sealed unsafe class TunDevice : IDisposable
                 }
             }
 
-            TunControl.Negotiate(queues[0], offloads, options.Offloads && false);
+            TunControl.Negotiate(queues[0], offloads, options.Offloads);
             return new TunDevice(queues, offloads);
         }
         catch
