@@ -1,21 +1,11 @@
 using System.Net;
-using System.Security.Cryptography;
-using System.Text;
 using TunnelBox.Crypto;
 
 namespace TunnelBox.Configuration;
 
 /// <summary>Writes the wg format, in the layout of "wg showconf"; wg-quick's keys come first in [Interface].</summary>
-public sealed class WgFileWriter : IDisposable
+public static class WgFileWriter
 {
-    private const int LineRoom = 256;
-
-    private readonly Stream _stream;
-    private readonly byte[] _buffer = GC.AllocateArray<byte>(64 * 1024, pinned: true);
-    private int _used;
-
-    private WgFileWriter(Stream stream) => _stream = stream;
-
     /// <summary>Writes a file; the buffer that held its secrets is wiped.</summary>
     /// <param name="file">What to write.</param>
     /// <param name="stream">Where to.</param>
@@ -24,189 +14,142 @@ public sealed class WgFileWriter : IDisposable
     {
         ArgumentNullException.ThrowIfNull(file);
         ArgumentNullException.ThrowIfNull(stream);
-        using WgFileWriter writer = new(stream);
-        writer.Interface(file.Interface, quick);
+        using SecretWriter text = new(stream);
+        Interface(text, file.Interface, quick);
         for (int i = 0; i < file.Peers.Count; i++)
         {
             if (i > 0)
             {
-                writer.Text("\n"u8);
+                text.Text("\n"u8);
             }
 
-            writer.Peer(file.Peers[i], quick);
+            Peer(text, file.Peers[i], quick);
         }
 
-        writer.Send();
+        text.Send();
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => CryptographicOperations.ZeroMemory(_buffer);
-
-    private void Interface(WgInterface section, bool quick)
+    private static void Interface(SecretWriter text, WgInterface section, bool quick)
     {
-        Text("[Interface]\n"u8);
+        text.Text("[Interface]\n"u8);
         if (quick)
         {
-            QuickKeys(section);
+            QuickKeys(text, section);
         }
 
         if (section.ListenPort is > 0 and { } port)
         {
-            Line("ListenPort = "u8, port.ToString());
+            text.Text("ListenPort = "u8).Text(port.ToString()).Text("\n"u8);
         }
 
         if (section.FirewallMark is > 0 and { } mark)
         {
-            Line("FwMark = "u8, $"0x{mark:x}");
+            text.Text("FwMark = "u8).HexNumber(mark).Text("\n"u8);
         }
 
         if (section.PrivateKey is { } key)
         {
-            Key("PrivateKey = "u8, key);
+            text.Text("PrivateKey = "u8).Base64(key).Text("\n"u8);
         }
 
-        Text("\n"u8);
+        text.Text("\n"u8);
     }
 
-    private void QuickKeys(WgInterface section)
+    private static void QuickKeys(SecretWriter text, WgInterface section)
     {
         foreach (string comment in section.Comments)
         {
-            Line("# "u8, comment);
+            text.Text("# "u8).Text(comment).Text("\n"u8);
         }
 
         foreach (InterfaceAddress address in section.Addresses)
         {
-            Line("Address = "u8, address.ToString());
+            text.Text("Address = "u8).Text(address.ToString()).Text("\n"u8);
         }
 
         foreach (IPAddress server in section.DnsServers)
         {
-            Line("DNS = "u8, server.ToString());
+            text.Text("DNS = "u8).Text(server.ToString()).Text("\n"u8);
         }
 
         foreach (string domain in section.DnsSearch)
         {
-            Line("DNS = "u8, domain);
+            text.Text("DNS = "u8).Text(domain).Text("\n"u8);
         }
 
         if (section.Mtu is { } mtu)
         {
-            Line("MTU = "u8, mtu.ToString());
+            text.Text("MTU = "u8).Text(mtu.ToString()).Text("\n"u8);
         }
 
         if (section.Table != RouteTable.Auto)
         {
-            Line("Table = "u8, section.Table.ToString());
+            text.Text("Table = "u8).Text(section.Table.ToString()).Text("\n"u8);
         }
 
         if (section.SaveConfig)
         {
-            Line("SaveConfig = "u8, "true");
+            text.Text("SaveConfig = "u8).Text("true").Text("\n"u8);
         }
 
-        Lines("PreUp = "u8, section.PreUp);
-        Lines("PostUp = "u8, section.PostUp);
-        Lines("PreDown = "u8, section.PreDown);
-        Lines("PostDown = "u8, section.PostDown);
+        Lines(text, "PreUp = "u8, section.PreUp);
+        Lines(text, "PostUp = "u8, section.PostUp);
+        Lines(text, "PreDown = "u8, section.PreDown);
+        Lines(text, "PostDown = "u8, section.PostDown);
     }
 
-    private void Peer(WgPeer peer, bool quick)
+    private static void Peer(SecretWriter text, WgPeer peer, bool quick)
     {
         Span<byte> key = stackalloc byte[PublicKey.Size];
         peer.PublicKey.CopyTo(key);
-        Text("[Peer]\n"u8);
+        text.Text("[Peer]\n"u8);
         if (quick)
         {
-            Lines("# "u8, peer.Comments);
+            Lines(text, "# "u8, peer.Comments);
         }
 
-        Key("PublicKey = "u8, key);
+        text.Text("PublicKey = "u8).Base64(key).Text("\n"u8);
         if (peer.PresharedKey is { } secret && !KeyText.IsZero(secret))
         {
-            Key("PresharedKey = "u8, secret);
+            text.Text("PresharedKey = "u8).Base64(secret).Text("\n"u8);
         }
 
-        AllowedIps(peer.AllowedIps);
+        AllowedIps(text, peer.AllowedIps);
         if (peer.Endpoint is { } endpoint)
         {
-            Line("Endpoint = "u8, endpoint.ToString());
+            text.Text("Endpoint = "u8).Text(endpoint.ToString()).Text("\n"u8);
         }
 
         if (peer.PersistentKeepalive is > 0 and { } seconds)
         {
-            Line("PersistentKeepalive = "u8, seconds.ToString());
+            text.Text("PersistentKeepalive = "u8).Text(seconds.ToString()).Text("\n"u8);
         }
     }
 
-    private void AllowedIps(List<AllowedIpEntry> entries)
+    private static void AllowedIps(SecretWriter text, List<AllowedIpEntry> entries)
     {
         for (int i = 0; i < entries.Count; i++)
         {
-            Text(i == 0 ? "AllowedIPs = "u8 : ", "u8);
+            text.Text(i == 0 ? "AllowedIPs = "u8 : ", "u8);
             if (entries[i].Sign != AllowedIpSign.None)
             {
-                Text(entries[i].Sign == AllowedIpSign.Plus ? "+"u8 : "-"u8);
+                text.Text(entries[i].Sign == AllowedIpSign.Plus ? "+"u8 : "-"u8);
             }
 
-            _used += IpText.Format(entries[i].Network, Room());
+            text.Network(entries[i].Network);
         }
 
         if (entries.Count > 0)
         {
-            Text("\n"u8);
+            text.Text("\n"u8);
         }
     }
 
-    private void Lines(ReadOnlySpan<byte> key, List<string> values)
+    private static void Lines(SecretWriter text, ReadOnlySpan<byte> key, List<string> values)
     {
         foreach (string value in values)
         {
-            Line(key, value);
+            text.Text(key).Text(value).Text("\n"u8);
         }
-    }
-
-    private void Line(ReadOnlySpan<byte> key, string value)
-    {
-        Text(key);
-        Text(Encoding.UTF8.GetBytes(value));
-        Text("\n"u8);
-    }
-
-    private void Key(ReadOnlySpan<byte> name, ReadOnlySpan<byte> key)
-    {
-        Text(name);
-        KeyText.ToBase64(key, Room());
-        _used += KeyText.Base64Size;
-        Text("\n"u8);
-    }
-
-    private Span<byte> Room()
-    {
-        if (_used + LineRoom > _buffer.Length)
-        {
-            Send();
-        }
-
-        return _buffer.AsSpan(_used);
-    }
-
-    private void Text(ReadOnlySpan<byte> text)
-    {
-        while (!text.IsEmpty)
-        {
-            Span<byte> room = Room();
-            int part = Math.Min(room.Length, text.Length);
-            text[..part].CopyTo(room);
-            _used += part;
-            text = text[part..];
-        }
-    }
-
-    private void Send()
-    {
-        _stream.Write(_buffer, 0, _used);
-        CryptographicOperations.ZeroMemory(_buffer.AsSpan(0, _used));
-        _used = 0;
     }
 }

@@ -1,3 +1,5 @@
+using TunnelBox.Protocol;
+
 namespace TunnelBox.Service;
 
 /// <summary>
@@ -11,7 +13,7 @@ namespace TunnelBox.Service;
 /// nanosecond each and the limit by one <see cref="TaiStamp.Grain"/>: a crash loop cannot run away from real time.
 /// A clean end writes the last stamp itself.</para>
 /// </remarks>
-public sealed class DeviceStamps : IDisposable
+public sealed class DeviceStamps : IStampSource, IDisposable
 {
     private readonly Lock _lock = new();
     private readonly Action<TaiStamp> _save;
@@ -54,6 +56,14 @@ public sealed class DeviceStamps : IDisposable
     /// <summary>Gives the next stamp as its 12 bytes.</summary>
     /// <param name="label">At least 12 bytes.</param>
     public void Take(Span<byte> label) => Take().Write(label);
+
+    /// <inheritdoc/>
+    public Tai64n Next()
+    {
+        Span<byte> label = stackalloc byte[Tai64n.Size];
+        Take(label);
+        return Tai64n.Read(label);
+    }
 
     /// <inheritdoc/>
     public void Dispose()

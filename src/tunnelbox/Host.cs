@@ -1,3 +1,4 @@
+using TunnelBox.Configuration;
 using TunnelBox.Linux.Processes;
 using TunnelBox.Service;
 
@@ -24,7 +25,9 @@ internal static class Host
             Directory.SetCurrentDirectory("/");
         }
 
-        return new Lifecycle(options, log).Run(static (options, _) => new StandInTunnel(options.InterfaceName));
+        TunnelBoxSettings settings = SettingsReader.Load(options.InterfaceName);
+        return new Lifecycle(options, log).Run((options, log) => TunnelDevice.Open(
+            new TunnelDeviceOptions(options.InterfaceName, settings) { TunDescriptor = options.TunDescriptor }, log));
     }
 
     private static ILogSink Sink(string name, bool toSystem)

@@ -1,0 +1,6 @@
+using System.Runtime.Versioning;
+
+[assembly: SupportedOSPlatform("linux")]
+// One at a time: they share two cores, and figures such as loss would tell of the neighbours.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+[assembly: TestCollectionOrderer("TunnelBox.EndToEnd.Tests.LongWaiting.LongWaitsLast", "TunnelBox.EndToEnd.Tests")]
