@@ -10,7 +10,7 @@ public sealed class CommandLineTests
     [InlineData("wg0", "1", true)]
     [InlineData("-f wg0", null, true)]
     [InlineData("--foreground wg0", null, true)]
-    [InlineData("office_1=a+b.c-d", null, false)]
+    [InlineData("off_1=a+b.c-d", null, false)]
     [InlineData("fifteen-letters", null, false)]
     public void A_name_runs_a_tunnel(string arguments, string? variable, bool foreground)
     {

@@ -17,7 +17,7 @@ public sealed class CapabilitiesTests
     [InlineData("")]
     [InlineData("CapEff:")]
     [InlineData("CapEff:\tzz")]
-    [InlineData("CapEff:\t00000000000000000000000000001000")]
+    [InlineData("CapEff:\t10000000000000000")]
     public void What_is_not_there_is_not_guessed(string status) => Assert.Null(Capabilities.Parse(status));
 
     [Fact]

@@ -11,7 +11,7 @@ public sealed class ReadinessPipeTests
     public void Ready_is_heard_while_the_child_lives_on()
     {
         using ReadinessPipe pipe = ReadinessPipe.Create();
-        ChildProcess child = ChildProcessTests.Shell($"printf R >&{pipe.WriteDescriptor}; sleep 100", [pipe.WriteDescriptor]);
+        ChildProcess child = ChildProcessTests.Shell($"printf R >/proc/self/fd/{pipe.WriteDescriptor}; sleep 100", [pipe.WriteDescriptor]);
         pipe.CloseWriteEnd();
         Assert.Equal(new ReadinessReport(ReadinessOutcome.Ready, 0, string.Empty), pipe.Wait(s_deadline));
         child.Kill();
