@@ -28,7 +28,7 @@ public class TrafficTests(ITestOutputHelper output) : EndToEndTest(output, 90)
         foreach (int size in (int[])[16, mtu - 48])
         {
             DatagramCount udp = await Transfer.UdpAsync(
-                Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second6, count: 300, rate: size > 2000 ? 100 : 1000, size);
+                Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second6, count: 300, rate: size > 2000 ? 100 : 300, size);
             udp.Expect(mayBeLost: size > 2000 ? 15 : 6);
         }
 
