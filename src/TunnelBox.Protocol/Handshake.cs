@@ -3,33 +3,6 @@ using TunnelBox.Crypto;
 
 namespace TunnelBox.Protocol;
 
-/// <summary>How far a handshake has come.</summary>
-public enum HandshakeState : byte
-{
-    /// <summary>No handshake runs.</summary>
-    None = 0,
-
-    /// <summary>We sent an initiation and wait for the response.</summary>
-    InitiationSent,
-
-    /// <summary>We accepted an initiation and have not answered yet.</summary>
-    InitiationReceived,
-
-    /// <summary>We answered; the session's keys can be derived.</summary>
-    ResponseSent,
-
-    /// <summary>We accepted the response; the session's keys can be derived.</summary>
-    ResponseReceived,
-}
-
-/// <summary>What a handshake leaves: the keys and names of one session. The receiver of this value returns both keys to the arena.</summary>
-/// <param name="SendKey">Key of packets to the peer.</param>
-/// <param name="ReceiveKey">Key of packets from the peer.</param>
-/// <param name="LocalIndex">The index by which the peer names the session to us.</param>
-/// <param name="RemoteIndex">The index by which we name the session to the peer.</param>
-/// <param name="IsInitiator">Whether we started the handshake.</param>
-public readonly record struct SessionKeys(KeyHandle SendKey, KeyHandle ReceiveKey, uint LocalIndex, uint RemoteIndex, bool IsInitiator);
-
 /// <summary>
 /// The handshake with one peer, Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s (WireGuard paper, section 5.4). Not thread-safe: the
 /// caller holds the device's lock.
