@@ -9,6 +9,9 @@ public interface IPort : IDisposable
     /// <summary>Gets what status output calls this port, with the offloads in force, such as <c>tun wg0 vnet_hdr tso4 tso6 uso</c>.</summary>
     string Description { get; }
 
+    /// <summary>Gets a value indicating whether the device behind the port is gone for good.</summary>
+    bool Gone => false;
+
     /// <summary>
     /// Writes the descriptors that become readable when <see cref="Receive"/> would have work.
     /// </summary>
