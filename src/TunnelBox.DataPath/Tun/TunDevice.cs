@@ -38,7 +38,7 @@ public sealed unsafe class TunDevice : IDisposable
         _ports = new TunPort[queues.Length];
         for (int i = 0; i < queues.Length; i++)
         {
-            _ports[i] = new TunPort(queues[i], offloads, this);
+            _ports[i] = new TunPort(queues[i], offloads, () => Name);
         }
     }
 

@@ -19,7 +19,7 @@ public sealed unsafe class TunPort : IPort
 
     private readonly FileDescriptor _queue;
     private readonly TunOffloads _offloads;
-    private readonly TunDevice _device;
+    private readonly Func<string> _name;
     private readonly NativeRegion _slots;
     private readonly NativeRegion _super;
     private readonly GsoSplitter _splitter = new();
@@ -30,14 +30,14 @@ public sealed unsafe class TunPort : IPort
     private bool _large;
     private bool _disposed;
 
-    internal TunPort(FileDescriptor queue, TunOffloads offloads, TunDevice device)
+    internal TunPort(FileDescriptor queue, TunOffloads offloads, Func<string> name)
     {
         bool referenced = false;
         queue.DangerousAddRef(ref referenced);
         _queue = queue;
         _fd = queue.Value;
         _offloads = offloads;
-        _device = device;
+        _name = name;
         _header = offloads.Header ? sizeof(virtio_net_hdr) : 0;
         _slots = new NativeRegion((Burst.Capacity + 1) * LargestSlot);
         _writer = new TunWriter(_fd, offloads);
@@ -45,7 +45,7 @@ public sealed unsafe class TunPort : IPort
     }
 
     /// <inheritdoc/>
-    public string Description => $"tun {_device.Name}{_offloads.Describe()}";
+    public string Description => $"tun {_name()}{_offloads.Describe()}";
 
     /// <inheritdoc/>
     public bool MoreWaiting { get; private set; }
