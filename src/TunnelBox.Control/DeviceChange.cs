@@ -1,4 +1,5 @@
 using System.Net;
+using System.Security.Cryptography;
 using TunnelBox.Crypto;
 
 namespace TunnelBox.Control;
@@ -7,9 +8,13 @@ namespace TunnelBox.Control;
 /// What one <c>set=1</c> asks for, complete and already checked line by line, so that a device can apply it as a whole or
 /// not at all. Null means "leave as it is".
 /// </summary>
+/// <remarks>
+/// Order matters: first the private key, port and mark, then <see cref="ReplacePeers"/>, then the peers one after the
+/// other; one key may come twice. A peer whose key is the device's own public key is passed over in silence, as wg does.
+/// </remarks>
 public sealed class DeviceChange
 {
-    /// <summary>Gets or sets the new private key (32 bytes; all zero removes it). The owner wipes it after use.</summary>
+    /// <summary>Gets or sets the new private key (32 bytes, already clamped; all zero removes it); see <see cref="Wipe"/>.</summary>
     public byte[]? PrivateKey { get; set; }
 
     /// <summary>Gets or sets the UDP port; 0 lets the kernel choose.</summary>
@@ -23,6 +28,18 @@ public sealed class DeviceChange
 
     /// <summary>Gets the changes to peers, in order.</summary>
     public List<PeerChange> Peers { get; } = [];
+
+    /// <summary>Zeroes every secret in place. Whoever made the change calls it once the change is applied or given up.</summary>
+    public void Wipe()
+    {
+        CryptographicOperations.ZeroMemory(PrivateKey);
+        PrivateKey = null;
+        foreach (PeerChange peer in Peers)
+        {
+            CryptographicOperations.ZeroMemory(peer.PresharedKey);
+            peer.PresharedKey = null;
+        }
+    }
 }
 
 /// <summary>What one <c>public_key=</c> block of a <c>set=1</c> asks for.</summary>
@@ -32,13 +49,13 @@ public sealed class PeerChange(PublicKey publicKey)
     /// <summary>Gets which peer.</summary>
     public PublicKey PublicKey { get; } = publicKey;
 
-    /// <summary>Gets or sets a value indicating whether the peer leaves.</summary>
+    /// <summary>Gets or sets a value indicating whether the peer leaves; everything else in the block then counts for nothing.</summary>
     public bool Remove { get; set; }
 
     /// <summary>Gets or sets a value indicating whether an unknown peer is left alone instead of made.</summary>
     public bool UpdateOnly { get; set; }
 
-    /// <summary>Gets or sets the preshared key (32 bytes; all zero removes it). The owner wipes it after use.</summary>
+    /// <summary>Gets or sets the preshared key (32 bytes; all zero removes it); see <see cref="DeviceChange.Wipe"/>.</summary>
     public byte[]? PresharedKey { get; set; }
 
     /// <summary>Gets or sets the endpoint.</summary>

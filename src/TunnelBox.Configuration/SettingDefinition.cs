@@ -1,0 +1,64 @@
+using System.Text;
+
+namespace TunnelBox.Configuration;
+
+/// <summary>One setting: its name, what it takes, and how it is put into the settings. The one list of them; manuals are made from it.</summary>
+/// <param name="Name">The key in tunnelbox.json.</param>
+/// <param name="Allowed">What it takes, as the end of a sentence.</param>
+/// <param name="Meaning">What it is for, one sentence.</param>
+/// <param name="Default">The default as text.</param>
+/// <param name="Set">Gives new settings, or null where the text is not allowed.</param>
+public sealed record SettingDefinition(
+    string Name,
+    string Allowed,
+    string Meaning,
+    string Default,
+    Func<TunnelBoxSettings, string, TunnelBoxSettings?> Set)
+{
+    /// <summary>Gets every setting.</summary>
+    public static IReadOnlyList<SettingDefinition> All { get; } =
+    [
+        new("Workers", "0 to 64 is allowed, 0 for one worker a CPU.", "Threads that move packets.", "0",
+            (s, text) => Number(text, 0, 64) is { } n ? s with { Workers = n } : null),
+        Flag("PinWorkers", "Whether each worker keeps to one CPU.", false, (s, on) => s with { PinWorkers = on }),
+        new("LogLevel", "silent, error, warning, info or debug is allowed.", "How much the log says.", "info",
+            (s, text) => Level(text) is { } level ? s with { LogLevel = level } : null),
+        new("Mtu", "576 to 65535 bytes are allowed.", "MTU of a new interface until another is set.", "1420",
+            (s, text) => Number(text, 576, 65_535) is { } n ? s with { Mtu = n } : null),
+        Directory("StateDirectory", "Where what outlives a run is kept.", "/var/lib/tunnelbox", (s, path) => s with { StateDirectory = path }),
+        Directory("RuntimeDirectory", "Where control sockets stand.", "/run/tunnelbox", (s, path) => s with { RuntimeDirectory = path }),
+        Directory("UapiDirectory", "Where UAPI sockets stand; wg(8) looks in the default only.", "/var/run/wireguard", (s, path) => s with { UapiDirectory = path }),
+        Flag("TunOffload", "Whether the TUN device may hand over super-packets (TSO, USO).", true, (s, on) => s with { TunOffload = on }),
+        Flag("UdpOffload", "Whether the UDP socket may use UDP_SEGMENT and UDP_GRO.", true, (s, on) => s with { UdpOffload = on }),
+        new("Aead", "\"auto\" or an engine's name of lower-case letters, digits and '-' is allowed.", "Which AEAD engine seals packets.", "auto",
+            (s, text) => text.Length is > 0 and <= 32 && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-') ? s with { Aead = text } : null),
+        new("OuterPort", "auto, udp or xdp is allowed.", "How datagrams reach the network.", "auto",
+            (s, text) => text is "auto" or "udp" or "xdp" ? s with { OuterPort = text } : null),
+    ];
+
+    /// <summary>Finds a setting, ignoring case.</summary>
+    /// <param name="name">Its name.</param>
+    /// <returns>The setting, or null.</returns>
+    public static SettingDefinition? Find(string name) => All.FirstOrDefault(setting => setting.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
+
+    private static SettingDefinition Flag(string name, string meaning, bool initial, Func<TunnelBoxSettings, bool, TunnelBoxSettings> set) => new(
+        name, "true or false is allowed.", meaning, initial ? "true" : "false",
+        (s, text) => bool.TryParse(text, out bool on) ? set(s, on) : null);
+
+    private static SettingDefinition Directory(string name, string meaning, string initial, Func<TunnelBoxSettings, string, TunnelBoxSettings> set) => new(
+        name, "the absolute path of a directory is allowed.", meaning, initial,
+        (s, text) => text.StartsWith('/') && !text.Contains('\0') ? set(s, text) : null);
+
+    private static int? Number(string text, uint low, uint high) =>
+        IpText.TryParseDecimal(Encoding.UTF8.GetBytes(text), high, out uint number) && number >= low ? (int)number : null;
+
+    private static LogLevel? Level(string text) => text.ToLowerInvariant() switch
+    {
+        "silent" => LogLevel.Silent,
+        "error" => LogLevel.Error,
+        "warning" => LogLevel.Warning,
+        "info" => LogLevel.Info,
+        "debug" or "verbose" => LogLevel.Debug,
+        _ => null,
+    };
+}

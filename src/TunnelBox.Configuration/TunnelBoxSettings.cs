@@ -1,0 +1,66 @@
+namespace TunnelBox.Configuration;
+
+/// <summary>How much the log says; each level holds the ones before it.</summary>
+public enum LogLevel
+{
+    /// <summary>Nothing.</summary>
+    Silent,
+
+    /// <summary>What keeps the tunnel from working.</summary>
+    Error,
+
+    /// <summary>What people should look at.</summary>
+    Warning,
+
+    /// <summary>What happens seldom: start, stop, changes.</summary>
+    Info,
+
+    /// <summary>Handshakes, roaming, timers.</summary>
+    Debug,
+}
+
+/// <summary>
+/// TunnelBox's own settings; what belongs to WireGuard stands in wg files. Later sources win over earlier ones: defaults,
+/// tunnelbox.json, its part for one interface (<c>Interfaces:NAME</c>), <c>TUNNELBOX__KEY</c>, <c>TUNNELBOX__INTERFACES__NAME__KEY</c>.
+/// </summary>
+public sealed record TunnelBoxSettings
+{
+    /// <summary>Where the file stands unless <see cref="PathVariable"/> says otherwise.</summary>
+    public const string DefaultPath = "/etc/tunnelbox/tunnelbox.json";
+
+    /// <summary>The environment variable that names the file.</summary>
+    public const string PathVariable = "TUNNELBOX_CONFIG";
+
+    /// <summary>Gets the number of workers, each a thread with queues and sockets of its own; 0 for one a CPU, at most 64.</summary>
+    public int Workers { get; init; }
+
+    /// <summary>Gets a value indicating whether each worker keeps to one CPU.</summary>
+    public bool PinWorkers { get; init; }
+
+    /// <summary>Gets how much the log says.</summary>
+    public LogLevel LogLevel { get; init; } = LogLevel.Info;
+
+    /// <summary>Gets the MTU that a new interface has until somebody sets another, in bytes.</summary>
+    public int Mtu { get; init; } = 1420;
+
+    /// <summary>Gets the directory of what outlives a run, such as the last handshake stamp.</summary>
+    public string StateDirectory { get; init; } = "/var/lib/tunnelbox";
+
+    /// <summary>Gets the directory of control sockets other than the UAPI's.</summary>
+    public string RuntimeDirectory { get; init; } = "/run/tunnelbox";
+
+    /// <summary>Gets the directory of UAPI sockets.</summary>
+    public string UapiDirectory { get; init; } = "/var/run/wireguard";
+
+    /// <summary>Gets a value indicating whether the TUN device may hand over and take super-packets (TSO, USO).</summary>
+    public bool TunOffload { get; init; } = true;
+
+    /// <summary>Gets a value indicating whether the UDP socket may use UDP_SEGMENT and UDP_GRO.</summary>
+    public bool UdpOffload { get; init; } = true;
+
+    /// <summary>Gets the name of the AEAD engine, or "auto" for the fastest that passes its self-test.</summary>
+    public string Aead { get; init; } = "auto";
+
+    /// <summary>Gets the outer port: "auto", "udp" or "xdp".</summary>
+    public string OuterPort { get; init; } = "auto";
+}

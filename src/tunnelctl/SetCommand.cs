@@ -1,0 +1,138 @@
+using System.Text;
+using TunnelBox.Configuration;
+using TunnelBox.Control;
+using TunnelBox.Crypto;
+
+namespace TunnelBox.Tunnelctl;
+
+/// <summary>The verb set (wg(8)).</summary>
+internal static class SetCommand
+{
+    private static readonly string[] DeviceWords = ["listen-port", "fwmark", "private-key", "peer"];
+    private static readonly string[] PeerWords = ["remove", "preshared-key", "endpoint", "persistent-keepalive", "allowed-ips", "update-only", "peer"];
+
+    /// <summary>Runs the verb.</summary>
+    /// <param name="arguments">What follows the verb.</param>
+    /// <returns>How it ended.</returns>
+    public static ExitCode Run(string[] arguments)
+    {
+        if (arguments.Length < 2)
+        {
+            throw UsageException.Of("set");
+        }
+
+        DeviceChange change = new();
+        try
+        {
+            PeerChange? peer = null;
+            Queue<string> words = new(arguments.Skip(1));
+            while (words.TryDequeue(out string? word))
+            {
+                if (word == "peer")
+                {
+                    peer = new PeerChange(Key(Value(word, words)));
+                    change.Peers.Add(peer);
+                }
+                else if (peer is null)
+                {
+                    Device(change, word, words);
+                }
+                else
+                {
+                    Peer(peer, word, words);
+                }
+            }
+
+            new UapiClient(arguments[0]).Set(change);
+            return ExitCode.Done;
+        }
+        finally
+        {
+            change.Wipe();
+        }
+    }
+
+    private static void Device(DeviceChange change, string word, Queue<string> words)
+    {
+        switch (word)
+        {
+            case "listen-port":
+                Check(word, WgValues.Port(Bytes(Value(word, words)), out ushort port));
+                change.ListenPort = port;
+                break;
+            case "fwmark":
+                Check(word, WgValues.FirewallMark(Bytes(Value(word, words)), out uint mark));
+                change.FirewallMark = mark;
+                break;
+            case "private-key":
+                change.PrivateKey = KeyFile.Read(Value(word, words));
+                break;
+            default:
+                throw Unknown(word, DeviceWords, PeerWords.Contains(word) ? " It belongs after a peer." : string.Empty);
+        }
+    }
+
+    private static void Peer(PeerChange peer, string word, Queue<string> words)
+    {
+        switch (word)
+        {
+            case "remove":
+                peer.Remove = true;
+                break;
+            case "update-only":
+                peer.UpdateOnly = true;
+                break;
+            case "preshared-key":
+                peer.PresharedKey = KeyFile.Read(Value(word, words));
+                break;
+            case "endpoint":
+                Check(word, WgValues.Endpoint(Bytes(Value(word, words)), out HostPort endpoint));
+                peer.Endpoint = EndpointResolver.Resolve(endpoint, CommandLine.Note);
+                break;
+            case "persistent-keepalive":
+                Check(word, WgValues.Keepalive(Bytes(Value(word, words)), out ushort seconds));
+                peer.PersistentKeepalive = seconds;
+                break;
+            case "allowed-ips":
+                AllowedIps(peer, Value(word, words));
+                break;
+            default:
+                throw Unknown(word, PeerWords, DeviceWords.Contains(word) ? " It belongs before the first peer." : string.Empty);
+        }
+    }
+
+    private static void AllowedIps(PeerChange peer, string value)
+    {
+        List<AllowedIpEntry> entries = [];
+        List<string> cleared = [];
+        Check("allowed-ips", WgValues.AllowedIps(Bytes(string.Concat(value.Where(c => !char.IsWhiteSpace(c)))), entries, cleared));
+        foreach (string text in cleared)
+        {
+            CommandLine.Note($"allowed-ips: \"{text}\" has bits beyond its length; they are cleared.");
+        }
+
+        // A list without signs replaces what is there; a sign anywhere makes all of it an increment.
+        peer.ReplaceAllowedIps = !entries.Exists(entry => entry.Sign != AllowedIpSign.None);
+        peer.AllowedIps.AddRange(entries.Select(entry => new AllowedIpChange(entry.Network, entry.Sign == AllowedIpSign.Minus)));
+    }
+
+    private static PublicKey Key(string text) =>
+        PublicKey.TryParse(text, out PublicKey key) ? key : throw new UsageException($"peer: {WgValues.KeyFault}");
+
+    private static string Value(string word, Queue<string> words) => words.TryDequeue(out string? value)
+        ? value
+        : throw new UsageException($"{word}: a value must follow. {Verb.Find("set")?.Usage}");
+
+    private static byte[] Bytes(string text) => Encoding.UTF8.GetBytes(text);
+
+    private static void Check(string word, string? fault)
+    {
+        if (fault is not null)
+        {
+            throw new UsageException($"{word}: {fault}");
+        }
+    }
+
+    private static UsageException Unknown(string word, string[] known, string hint) => new(
+        $"\"{CommandLine.Clean(word)}\" cannot stand here.{(hint.Length > 0 ? hint : Nearest.Question(word, known))} {string.Join(", ", known)} can.");
+}

@@ -1,0 +1,37 @@
+namespace TunnelBox.Tunnelctl;
+
+/// <summary>One verb of the command line; help, completions and manuals are made from these.</summary>
+/// <param name="Name">The verb.</param>
+/// <param name="Arguments">What follows it, as usage shows it.</param>
+/// <param name="Summary">What it does, one sentence.</param>
+/// <param name="Example">A line to try.</param>
+/// <param name="Run">Does it.</param>
+internal sealed record Verb(string Name, string Arguments, string Summary, string Example, Func<string[], ExitCode> Run)
+{
+    /// <summary>Gets every verb, in the order of help.</summary>
+    public static IReadOnlyList<Verb> All { get; } =
+    [
+        new("show", "[INTERFACE | all | interfaces] [FIELD]", "Shows interfaces and their peers.", "tunnelctl show wg0 latest-handshakes", ShowCommand.Run),
+        new("showconf", "INTERFACE", "Shows an interface as a file that setconf takes.", "tunnelctl showconf wg0", ShowCommand.RunShowconf),
+        new("set", "INTERFACE [listen-port PORT] [fwmark MARK] [private-key FILE] [peer KEY [remove] [preshared-key FILE] [endpoint HOST:PORT] [persistent-keepalive SECONDS] [allowed-ips [+|-]IP/LENGTH,...]]...",
+            "Changes an interface: adds, changes and removes peers.", "tunnelctl set wg0 peer KEY allowed-ips 10.0.0.2/32", SetCommand.Run),
+        new("setconf", "INTERFACE FILE", "Makes an interface what a file says.", "tunnelctl setconf wg0 wg0.conf", ConfCommand.RunSetconf),
+        new("addconf", "INTERFACE FILE", "Adds what a file says to an interface.", "tunnelctl addconf wg0 more.conf", ConfCommand.RunAddconf),
+        new("syncconf", "INTERFACE FILE", "Makes an interface what a file says and keeps running sessions.", "tunnelctl syncconf wg0 <(tunnelctl strip wg0)", ConfCommand.RunSyncconf),
+        new("genkey", string.Empty, "Makes a private key.", "tunnelctl genkey > private.key", KeyCommand.RunGenkey),
+        new("genpsk", string.Empty, "Makes a preshared key.", "tunnelctl genpsk > preshared.key", KeyCommand.RunGenpsk),
+        new("pubkey", string.Empty, "Reads a private key and gives its public key.", "tunnelctl pubkey < private.key", KeyCommand.RunPubkey),
+        new("up", "NAME | FILE", "Starts the tunnel of a file: daemon, addresses, routes, hooks.", "tunnelctl up wg0", QuickCommand.RunUp),
+        new("down", "NAME | FILE", "Takes the tunnel of a file down.", "tunnelctl down wg0", QuickCommand.RunDown),
+        new("save", "NAME | FILE", "Writes the running tunnel back into its file.", "tunnelctl save wg0", QuickCommand.RunSave),
+        new("strip", "NAME | FILE", "Shows a file without the keys that only up and down know.", "tunnelctl strip wg0", QuickCommand.RunStrip),
+    ];
+
+    /// <summary>Gets the line of usage.</summary>
+    public string Usage => $"Usage: tunnelctl {Name}{(Arguments.Length > 0 ? " " : string.Empty)}{Arguments}";
+
+    /// <summary>Finds a verb.</summary>
+    /// <param name="name">Its name.</param>
+    /// <returns>The verb, or null.</returns>
+    public static Verb? Find(string name) => All.FirstOrDefault(verb => verb.Name == name);
+}

@@ -1,0 +1,44 @@
+using System.Diagnostics;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+
+namespace TunnelBox.Linux.Tests.Netlink;
+
+/// <summary>Runs a test body on a thread in a network namespace of its own, which vanishes with the thread.</summary>
+internal static partial class PrivateNetwork
+{
+    private const int CLONE_NEWNET = 0x40000000;
+
+    public static void Run(Action body)
+    {
+        ExceptionDispatchInfo? failure = null;
+        Thread thread = new(() =>
+        {
+            try
+            {
+                Assert.True(Unshare(CLONE_NEWNET) == 0, "unshare(CLONE_NEWNET) was refused: run the tests that need root as root");
+                body();
+            }
+            catch (Exception e)
+            {
+                failure = ExceptionDispatchInfo.Capture(e);
+            }
+        });
+        thread.Start();
+        Assert.True(thread.Join(60_000), "the test body did not end within 60 s");
+        failure?.Throw();
+    }
+
+    /// <summary>Runs ip(8) in the caller's namespace and gives what it prints.</summary>
+    public static string Ip(string arguments)
+    {
+        using Process ip = Process.Start(new ProcessStartInfo("ip", arguments) { RedirectStandardOutput = true, UseShellExecute = false })!;
+        string output = ip.StandardOutput.ReadToEnd();
+        ip.WaitForExit();
+        Assert.True(ip.ExitCode == 0, $"ip {arguments} ended with {ip.ExitCode}");
+        return output;
+    }
+
+    [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
+    private static partial int Unshare(int flags);
+}
