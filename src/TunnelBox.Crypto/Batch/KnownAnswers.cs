@@ -144,11 +144,11 @@ internal static unsafe class KnownAnswers
 
     private static readonly (int First, int Count, int Keys, ulong Sum)[] Table =
     [
-        (0, 48, 1, 0),
-        (0, 48, 2, 0),
-        (11, 1, 1, 0),
-        (42, 1, 1, 0),
-        (36, 5, 2, 0),
-        (20, 16, 1, 0),
+        (0, 48, 1, 0x30E3AB9E537C403D),
+        (0, 48, 2, 0xEF814E4B7A3114D6),
+        (11, 1, 1, 0x1ED588C38178A986),
+        (42, 1, 1, 0xF0258C076E9DD4C5),
+        (36, 5, 2, 0x99AFE44B288D808B),
+        (20, 16, 1, 0x9AA4052F1B16D667),
     ];
 }

@@ -15,6 +15,7 @@ public sealed class PacketAead
     private static readonly ImmutableArray<Engine> Engines =
     [
         Describe<Vector512Kernels>(), Describe<Vector256Kernels>(), Describe<Vector128Kernels>(), Describe<ScalarKernels>(),
+        new("libsodium", IsSupported: true, static () => new SodiumAead()),
     ];
 
     private readonly Func<IPacketAead> _create;

@@ -24,7 +24,7 @@ internal static class RekeyUnderTraffic
             lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second6, Seconds * Rate, Rate, size: 500);
         Iperf3Result stream = await tcp;
 
-        udp.Expect(LostInAll);
+        udp.Expect(pair.Second.Program.Is(Lacks.LargeBuffers) ? LostInAll * 3 : LostInAll);
         int lost = udp.LostBetween(117 * Rate, 125 * Rate);
         Assert.True(lost <= LostAtRekey, $"{lost} of {udp} were lost around the rekey");
         // 2 Mbit/s were asked for; a stall of more than 13 s would miss nine tenths of it.
