@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using System.Text;
 using TunnelBox.Crypto;
@@ -87,7 +88,18 @@ public sealed class WgFileReader
     /// <param name="dialect">Which keys are allowed.</param>
     /// <returns>The file; the caller disposes it.</returns>
     /// <exception cref="ConfigurationFaultsException">The file has faults.</exception>
-    public static WgFile Parse(ReadOnlySpan<byte> bytes, string path, WgDialect dialect)
+    public static WgFile Parse(ReadOnlySpan<byte> bytes, string path, WgDialect dialect) =>
+        TryParse(bytes, path, dialect, out WgFile? file, out List<ConfigurationFault> faults) ? file : throw new ConfigurationFaultsException(faults);
+
+    /// <summary>Reads the bytes of a file without an exception for faults.</summary>
+    /// <param name="bytes">The whole file.</param>
+    /// <param name="path">Its name in faults.</param>
+    /// <param name="dialect">Which keys are allowed.</param>
+    /// <param name="file">The file, when the answer is true; the caller disposes it.</param>
+    /// <param name="faults">The faults, when the answer is false.</param>
+    /// <returns>Whether the file has no faults.</returns>
+    public static bool TryParse(
+        ReadOnlySpan<byte> bytes, string path, WgDialect dialect, [NotNullWhen(true)] out WgFile? file, out List<ConfigurationFault> faults)
     {
         WgFileReader reader = new(path, dialect, new WgFile());
         if (bytes.StartsWith("\uFEFF"u8))
@@ -104,13 +116,14 @@ public sealed class WgFileReader
 
         reader.EndSection();
         reader.WarnOfTwins();
-        if (reader._faults.Count > 0)
+        faults = [.. reader._faults.OrderBy(fault => fault.Line)];
+        file = faults.Count == 0 ? reader._file : null;
+        if (file is null)
         {
             reader._file.Dispose();
-            throw new ConfigurationFaultsException(reader._faults);
         }
 
-        return reader._file;
+        return file is not null;
     }
 
     private static void WarnIfOpen(WgFile file, string path)
@@ -261,6 +274,13 @@ public sealed class WgFileReader
     {
         if (_unknownSection)
         {
+            return;
+        }
+
+        if (value.IsEmpty && Array.Exists([.. InterfaceKeys, .. PeerKeys], wg => wg.Equals(key, StringComparison.OrdinalIgnoreCase)))
+        {
+            _peerHasKey |= key.Equals("PublicKey", StringComparison.OrdinalIgnoreCase);
+            Fault(key, "the value is missing; give one, or take the line out.");
             return;
         }
 
