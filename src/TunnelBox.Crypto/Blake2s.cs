@@ -176,6 +176,21 @@ public unsafe struct Blake2s
         Wipe();
     }
 
+    /// <summary>Compresses a full buffer ahead of time, so that copies of the value share the work. More data must follow.</summary>
+    internal void CompressFullBlock()
+    {
+        if (_filled == BlockSize)
+        {
+            fixed (byte* buffer = _buffer)
+            {
+                Compress(buffer, BlockSize, 0);
+                new Span<byte>(buffer, BlockSize).Clear();
+            }
+
+            _filled = 0;
+        }
+    }
+
     /// <summary>Wipes everything the value held; only needed where <see cref="Finish"/> is not reached.</summary>
     public void Wipe()
     {

@@ -20,8 +20,8 @@ public static class NoiseKdf
     /// <param name="destination">Exactly 32 bytes.</param>
     public static void Hmac(ReadOnlySpan<byte> key, ReadOnlySpan<byte> data, Span<byte> destination)
     {
-        Blake2s inner = Start(key, InnerPad);
-        Blake2s outer = Start(key, OuterPad);
+        Start(out Blake2s inner, key, InnerPad);
+        Start(out Blake2s outer, key, OuterPad);
         End(ref inner, ref outer, data, destination);
     }
 
@@ -54,8 +54,10 @@ public static class NoiseKdf
         Span<byte> secret = stackalloc byte[Size];
         Span<byte> previous = stackalloc byte[Size + 1];
         Hmac(key, input, secret);
-        Blake2s inner = Start(secret, InnerPad);
-        Blake2s outer = Start(secret, OuterPad);
+        Start(out Blake2s inner, secret, InnerPad);
+        Start(out Blake2s outer, secret, OuterPad);
+        inner.CompressFullBlock();
+        outer.CompressFullBlock();
 
         previous[0] = 1;
         Step(in inner, in outer, previous[..1], t1);
@@ -86,7 +88,8 @@ public static class NoiseKdf
         End(ref inner, ref outer, data, destination);
     }
 
-    private static Blake2s Start(ReadOnlySpan<byte> key, byte pad)
+    // By reference, since a value returned would leave a copy of the secret state behind.
+    private static void Start(out Blake2s hash, ReadOnlySpan<byte> key, byte pad)
     {
         Span<byte> block = stackalloc byte[Blake2s.BlockSize];
         block.Fill(pad);
@@ -95,10 +98,9 @@ public static class NoiseKdf
             block[i] ^= key[i];
         }
 
-        Blake2s hash = new(Blake2s.HashSize);
+        hash = new Blake2s(Blake2s.HashSize);
         hash.Update(block);
         CryptographicOperations.ZeroMemory(block);
-        return hash;
     }
 
     private static void End(ref Blake2s inner, ref Blake2s outer, ReadOnlySpan<byte> data, Span<byte> destination)

@@ -9,6 +9,9 @@ public interface IPort : IDisposable
     /// <summary>Gets what status output calls this port, with the offloads in force, such as <c>tun wg0 vnet_hdr tso4 tso6 uso</c>.</summary>
     string Description { get; }
 
+    /// <summary>Gets a value indicating whether the device behind the port is gone for good.</summary>
+    bool Gone => false;
+
     /// <summary>
     /// Writes the descriptors that become readable when <see cref="Receive"/> would have work.
     /// </summary>
@@ -25,8 +28,15 @@ public interface IPort : IDisposable
     int Receive(Burst burst);
 
     /// <summary>
+    /// Gets a value indicating whether the last <see cref="Receive"/> stopped before it had seen the queue empty. The rest of a
+    /// super-packet makes no descriptor readable, so a worker blocks only when this is false.
+    /// </summary>
+    bool MoreWaiting { get; }
+
+    /// <summary>
     /// Sends every packet whose verdict is <see cref="Verdict.Continue"/>, in order, and sets its verdict to
-    /// <see cref="Verdict.Done"/>, or to <see cref="Verdict.Dropped"/> with the reason.
+    /// <see cref="Verdict.Done"/>, or to <see cref="Verdict.Dropped"/> with the reason. An inner port may overwrite the 16 bytes
+    /// before each packet: there stood the header that opening the packet used up.
     /// </summary>
     /// <param name="burst">The packets.</param>
     void Send(Burst burst);

@@ -1,1 +1,68 @@
-return 0;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using TunnelBox.Daemon;
+using TunnelBox.Linux.Processes;
+using TunnelBox.Service;
+
+string? logLevel = Environment.GetEnvironmentVariable("LOG_LEVEL");
+string name = string.Empty;
+ReadinessNotifier? readiness = null;
+try
+{
+    CommandLine command = CommandLine.Parse(args, Environment.GetEnvironmentVariable(BackgroundStart.ForegroundVariable));
+    name = command.InterfaceName;
+    switch (command.Command)
+    {
+        case Command.Usage:
+            return Say(CommandLine.UsageLine);
+        case Command.Help:
+            return Say(CommandLine.HelpText);
+        case Command.Version:
+            return Say(Version());
+        default:
+            break;
+    }
+
+    int? tun = CommandLine.Descriptor("WG_TUN_FD", Environment.GetEnvironmentVariable("WG_TUN_FD"));
+    if (!command.Foreground)
+    {
+        bool quiet = string.IsNullOrEmpty(logLevel) || LogLevels.Parse(logLevel) == LogLevel.Silent;
+        BackgroundStart.Run(name, quiet, tun is int descriptor ? [descriptor] : []);
+        return ExitCodes.Done;
+    }
+
+    readiness = ReadinessNotifier.Open(Environment.GetEnvironmentVariable(BackgroundStart.ReadinessVariable));
+    return Host.Run(new LifecycleOptions(name) { TunDescriptor = tun, Readiness = readiness }, logLevel);
+}
+catch (StartException fault)
+{
+    // In the background the caller says it, once.
+    if (readiness?.Failed(fault.ExitCode, fault.Message) != true)
+    {
+        Complain(fault.Message);
+    }
+
+    return fault.ExitCode;
+}
+
+static int Say(string text)
+{
+    Console.Out.WriteLine(text);
+    return ExitCodes.Done;
+}
+
+void Complain(string sentence)
+{
+    string prefix = StreamLogSink.IsJournal(Environment.GetEnvironmentVariable("JOURNAL_STREAM")) ? $"<{(int)LogLevel.Error}>" : string.Empty;
+    Console.Error.WriteLine($"{prefix}tunnelbox: {(name.Length > 0 ? $"{name}: " : string.Empty)}{sentence}");
+}
+
+static string Version()
+{
+    string? version = typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
+    return $"""
+        tunnelbox v{version?.Split('+')[0]}
+
+        Userspace WireGuard daemon for linux-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}.
+        """;
+}

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace TunnelBox.Linux.Netlink;
@@ -81,7 +82,7 @@ public readonly ref struct NetlinkMessage
     public static bool TrySplit<T>(ReadOnlySpan<byte> payload, out T header, out NetlinkAttributes attributes)
         where T : unmanaged
     {
-        int size = Marshal.SizeOf<T>();
+        int size = Unsafe.SizeOf<T>();
         header = default;
         attributes = default;
         if (payload.Length < size)

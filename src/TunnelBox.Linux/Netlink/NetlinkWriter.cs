@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -35,7 +36,7 @@ public sealed class NetlinkWriter
     public NetlinkWriter Struct<T>(in T value)
         where T : unmanaged
     {
-        int size = Marshal.SizeOf<T>();
+        int size = Unsafe.SizeOf<T>();
         MemoryMarshal.Write(Take(size), in value);
         return this;
     }

@@ -1,0 +1,32 @@
+# Each target is one script; `make help` lists them.
+PREFIX ?= /usr/local
+DESTDIR ?=
+export PREFIX DESTDIR
+.DEFAULT_GOAL := help
+.PHONY: help build check test test-all demo bench bench-tunnel install uninstall format packages clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+build: ## both programs, ready to run, in out/
+	@.ci/build
+check: ## build, formatting and the tests that need no root (4 minutes at most)
+	@.ci/test check
+test: ## what CI runs: check, the tests that need root, and end to end (25 minutes at most)
+	@.ci/test test
+test-all: ## every test there is, the installation and the demo
+	@.ci/test all
+demo: ## two namespaces, one tunnel between them, traffic through it, everything removed again
+	@interop/demo/run
+bench: bench-tunnel ## every bench-* target
+bench-tunnel: ## our tunnel against wireguard-go, as a table and out/bench-tunnel.json (QUICK=1: a short look)
+	@interop/bench/tunnel
+install: ## programs, completions and service unit below PREFIX (default /usr/local)
+	@.ci/install
+uninstall: ## removes exactly what install put there
+	@.ci/uninstall
+format: ## puts the sources into their format
+	@.ci/format
+packages: ## tries again to restore NSec.Cryptography and Tmds.LibC, and says what it found
+	@.ci/packages
+clean: ## removes what was built
+	@rm -rf out artifacts

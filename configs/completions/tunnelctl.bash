@@ -1,0 +1,39 @@
+# bash completion for tunnelctl(8)
+
+_tunnelctl_interfaces() {
+    local socket
+    for socket in /run/wireguard/*.sock; do
+        [[ -S $socket ]] && basename "$socket" .sock
+    done
+}
+
+_tunnelctl_files() {
+    local file
+    for file in /etc/wireguard/*.conf /etc/tunnelbox/*.conf; do
+        [[ -r $file ]] && basename "$file" .conf
+    done
+}
+
+_tunnelctl() {
+    local word=${COMP_WORDS[COMP_CWORD]}
+    COMPREPLY=()
+    case $COMP_CWORD in
+        1) mapfile -t COMPREPLY < <(compgen -W 'show showconf up down genkey genpsk pubkey --help --version' -- "$word") ;;
+        2)
+            case ${COMP_WORDS[1]} in
+                show) mapfile -t COMPREPLY < <(compgen -W "all interfaces $(_tunnelctl_interfaces)" -- "$word") ;;
+                showconf) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_interfaces)" -- "$word") ;;
+                up) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_files)" -- "$word"; compgen -f -X '!*.conf' -- "$word") ;;
+                down) mapfile -t COMPREPLY < <(compgen -W "$(_tunnelctl_interfaces)" -- "$word"; compgen -f -X '!*.conf' -- "$word") ;;
+            esac
+            ;;
+        3)
+            if [[ ${COMP_WORDS[1]} == show && ${COMP_WORDS[2]} != interfaces ]]; then
+                mapfile -t COMPREPLY < <(compgen -W 'public-key private-key listen-port fwmark peers preshared-keys endpoints allowed-ips
+                    latest-handshakes persistent-keepalive transfer dump' -- "$word")
+            fi
+            ;;
+    esac
+}
+
+complete -F _tunnelctl tunnelctl

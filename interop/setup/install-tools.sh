@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs what is missing on Debian 12 for: build, demo, test, bench (default: all of them). Asks nothing; quick when all is there.
+# shellcheck source=../../.ci/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../.ci/lib.sh"
+
+# COMMAND-OR-FILE:PACKAGE, by use. What stands in several uses is installed once.
+build_tools=(/usr/lib/x86_64-linux-gnu/libsodium.so.23:libsodium23)
+demo_tools=("${build_tools[@]}" ip:iproute2 ping:iputils-ping iperf3:iperf3 ps:procps)
+bench_tools=("${demo_tools[@]}" wg:wireguard-tools jq:jq curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates)
+test_tools=("${bench_tools[@]}" wg-quick:wireguard-tools wireguard-go:wireguard-go nft:nftables iptables:iptables
+    tcpdump:tcpdump tshark:tshark clang:clang gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev
+    /usr/include/linux/if_tun.h:linux-libc-dev openssl:openssl socat:socat strace:strace ethtool:ethtool
+    conntrack:conntrack systemd-analyze:systemd)
+
+# The multiarch folder names the architecture; elsewhere than on amd64 the files above lie in its own.
+multiarch=$(ls -d /usr/lib/*-linux-gnu 2>/dev/null | head -n 1 || true)
+multiarch=${multiarch##*/}
+
+present() {
+    local what=${1/x86_64-linux-gnu/${multiarch:-x86_64-linux-gnu}}
+    if [[ $what == /* ]]; then
+        [[ -e $what ]]
+    else
+        # Administrators' programs are not on everybody's path.
+        PATH=$PATH:/usr/sbin:/sbin command -v "$what" >/dev/null
+    fi
+}
+
+missing=()
+for use in "${@:-test}"; do
+    list="${use}_tools[@]"
+    [[ -v ${use}_tools ]] || fail "there is no set of tools named $use: name build, demo, test or bench"
+    for entry in "${!list}"; do
+        present "${entry%%:*}" || missing+=("${entry##*:}")
+    done
+done
+need_sdk
+if ((${#missing[@]} == 0)); then
+    exit 0
+fi
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+
+[[ -r /etc/debian_version ]] && command -v apt-get >/dev/null ||
+    fail "these packages are missing and this is not a Debian system: install ${missing[*]} by hand"
+printf 'Installing %s\n' "${missing[*]}"
+apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0)
+# apt checks each package against the SHA256 in its signed index; a source that cannot be refreshed only matters if a package is then missing.
+as_root "${apt[@]}" update | sed -n 's/^\(Get\|Err\|Fetched\)/      &/p' || note "one package source could not be refreshed; going on"
+as_root "${apt[@]}" install --no-install-recommends "${missing[@]}" |
+    sed -n 's/^\(Fetched\|Setting up\|E:\)/      &/p' || fail "apt could not install ${missing[*]}: see its message above"

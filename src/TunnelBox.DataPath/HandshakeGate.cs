@@ -1,0 +1,69 @@
+using TunnelBox.Protocol;
+using TunnelBox.Visibility;
+
+namespace TunnelBox.DataPath;
+
+/// <summary>
+/// What a handshake message must pass before it costs a Diffie-Hellman: its length, mac1, and under load a cookie for its
+/// address and the rate of that address (WireGuard paper, section 5.3). Shared by all workers.
+/// </summary>
+/// <param name="tunnel">The tunnel.</param>
+/// <param name="queue">Where admitted messages wait.</param>
+/// <param name="random">Randomness for cookie replies.</param>
+/// <param name="output">Sends cookie replies, and wakes the handshake thread.</param>
+public sealed class HandshakeGate(Tunnel tunnel, HandshakeQueue queue, Crypto.RandomSource random, ITunnelOutput output)
+{
+    private readonly Lock _limiterGate = new();
+    private readonly RateLimiter _limiter = new();
+
+    /// <summary>Checks a datagram that is no data message and queues it for the handshake thread.</summary>
+    /// <param name="datagram">The bytes, of the length that <see cref="WireMessages.Classify"/> found right.</param>
+    /// <param name="type">What <see cref="WireMessages.Classify"/> found.</param>
+    /// <param name="from">Where it came from.</param>
+    /// <param name="to">The local address it arrived at.</param>
+    /// <param name="now">Nanoseconds of the tunnel's clock.</param>
+    /// <returns><see cref="DropReason.None"/> when it was queued.</returns>
+    public DropReason Admit(ReadOnlySpan<byte> datagram, MessageType type, in EndpointAddress from, in SourceAddress to, long now)
+    {
+        DropReason refused = type == MessageType.CookieReply ? DropReason.None : CheckMacs(datagram, from, to, now);
+        if (refused != DropReason.None)
+        {
+            return refused;
+        }
+
+        if (!queue.TryAdd(datagram, from, to))
+        {
+            return DropReason.InHandshakeQueueFull;
+        }
+
+        output.Wake();
+        return DropReason.None;
+    }
+
+    private DropReason CheckMacs(ReadOnlySpan<byte> datagram, in EndpointAddress from, in SourceAddress to, long now)
+    {
+        if (tunnel.Cookies is not { } cookies || !cookies.IsMac1Valid(datagram))
+        {
+            return DropReason.InHandshakeMac1;
+        }
+
+        if (!queue.IsUnderLoad(now))
+        {
+            return DropReason.None;
+        }
+
+        if (!cookies.IsMac2Valid(datagram, from, now))
+        {
+            Span<byte> reply = stackalloc byte[CookieReplyMessage.Size];
+            cookies.CreateReply(datagram, from, now, random, reply);
+            output.SendDatagram(reply, new Endpoint(from, to));
+            return DropReason.InHandshakeCookieSent;
+        }
+
+        // Only now does the source count: before mac2 its address is a claim, and a limit on it a weapon.
+        lock (_limiterGate)
+        {
+            return _limiter.Allow(from, now) ? DropReason.None : DropReason.InHandshakeRateLimited;
+        }
+    }
+}

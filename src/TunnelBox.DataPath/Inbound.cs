@@ -1,0 +1,207 @@
+using System.Buffers.Binary;
+using TunnelBox.Crypto;
+using TunnelBox.Protocol;
+using TunnelBox.Visibility;
+
+namespace TunnelBox.DataPath;
+
+/// <summary>
+/// Datagrams become inner packets: classify, find the session by receiver index, open the burst in place, check counter
+/// and inner source.
+/// </summary>
+internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeGate handshakes)
+{
+    private readonly AeadJob[] _jobs = new AeadJob[Burst.Capacity];
+    private readonly int[] _slots = new int[Burst.Capacity];
+
+    /// <summary>Opens every data message of a burst; handshake messages go to their queue.</summary>
+    /// <param name="burst">Datagrams.</param>
+    /// <param name="now">Nanoseconds of the tunnel's clock.</param>
+    public void Open(Burst burst, long now)
+    {
+        int jobs = Classify(burst, now);
+        if (jobs == 0)
+        {
+            return;
+        }
+
+        aead.Open(_jobs.AsSpan(0, jobs));
+        AllowedIps<Peer> allowedIps = tunnel.AllowedIps;
+        for (int start = 0; start < jobs;)
+        {
+            Keypair keypair = burst.Keypair[_slots[start]]!;
+            int end = start + 1;
+            while (end < jobs && ReferenceEquals(burst.Keypair[_slots[end]], keypair))
+            {
+                end++;
+            }
+
+            Accept(burst, keypair, start, end, allowedIps, now);
+            start = end;
+        }
+    }
+
+    private int Classify(Burst burst, long now)
+    {
+        int jobs = 0;
+        for (int i = 0; i < burst.Count; i++)
+        {
+            if (burst.Verdict[i] != Verdict.Continue)
+            {
+                continue;
+            }
+
+            var datagram = new ReadOnlySpan<byte>((byte*)burst.Data[i], burst.Length[i]);
+            DropReason reason = WireMessages.Classify(datagram, out MessageType type);
+            if (reason != DropReason.None || type != MessageType.Data)
+            {
+                if (reason == DropReason.None)
+                {
+                    reason = handshakes.Admit(datagram, type, burst.From[i], burst.To[i], now);
+                }
+
+                if (reason == DropReason.None)
+                {
+                    burst.Verdict[i] = Verdict.Done;
+                }
+                else
+                {
+                    burst.Drop(i, reason);
+                }
+
+                continue;
+            }
+
+            if (tunnel.Indices.Find(DataMessage.Receiver(datagram)) is not Keypair keypair)
+            {
+                burst.Drop(i, DropReason.InNoStates);
+                continue;
+            }
+
+            ulong counter = DataMessage.Counter(datagram);
+            if (!keypair.CanReceive(now) || counter >= Limits.RejectAfterMessages)
+            {
+                burst.Drop(i, DropReason.InStateExpired);
+                continue;
+            }
+
+            burst.Keypair[i] = keypair;
+            ref AeadJob job = ref _jobs[jobs];
+            job.Source = burst.Data[i] + DataMessage.HeaderSize;
+            job.Destination = job.Source;
+            job.Key = keypair.ReceiveKey;
+            job.Counter = counter;
+            job.Length = datagram.Length - DataMessage.MinimumSize;
+            job.Opened = false;
+            _slots[jobs++] = i;
+        }
+
+        return jobs;
+    }
+
+    // One run of packets of one session: one taking of its replay window, one set of timers.
+    private void Accept(Burst burst, Keypair keypair, int start, int end, AllowedIps<Peer> allowedIps, long now)
+    {
+        Peer peer = keypair.Peer;
+        int newest = -1;
+        long bytes = 0;
+        using (keypair.EnterReplay())
+        {
+            for (int j = start; j < end; j++)
+            {
+                int slot = _slots[j];
+                ref AeadJob job = ref _jobs[j];
+                if (!job.Opened)
+                {
+                    burst.Drop(slot, DropReason.InStateProtoError);
+                }
+                else if (!keypair.AcceptCounter(job.Counter))
+                {
+                    burst.Drop(slot, DropReason.InStateSeqError);
+                }
+                else
+                {
+                    newest = slot;
+                    bytes += burst.Length[slot];
+                }
+            }
+        }
+
+        if (newest < 0)
+        {
+            return;
+        }
+
+        // The packet is authentic and new: the peer is where it came from.
+        peer.RoamTo(burst.From[newest], burst.To[newest]);
+        if (peer.IsUnconfirmed(keypair))
+        {
+            tunnel.Confirm(keypair);
+        }
+
+        bool data = false;
+        for (int j = start; j < end; j++)
+        {
+            if (burst.Verdict[_slots[j]] == Verdict.Continue)
+            {
+                data |= Unwrap(burst, _slots[j], _jobs[j].Length, peer, allowedIps);
+            }
+        }
+
+        Account(peer, keypair, bytes, data, now);
+    }
+
+    // Returns whether the packet counts as data: everything but a keepalive does, even what is then refused.
+    private static bool Unwrap(Burst burst, int slot, int length, Peer peer, AllowedIps<Peer> allowedIps)
+    {
+        if (length == 0)
+        {
+            burst.Verdict[slot] = Verdict.Done;
+            return false;
+        }
+
+        byte* data = (byte*)burst.Data[slot] + DataMessage.HeaderSize;
+        int measured = InnerPacket.Measure(data, length);
+        if (measured == 0)
+        {
+            burst.Drop(slot, DropReason.InInnerHdrError);
+            return true;
+        }
+
+        Peer? owner = data[0] >> 4 == 4
+            ? allowedIps.FindIPv4(BinaryPrimitives.ReadUInt32BigEndian(new ReadOnlySpan<byte>(data + 12, 4)))
+            : allowedIps.FindIPv6(BinaryPrimitives.ReadUInt128BigEndian(new ReadOnlySpan<byte>(data + 8, 16)));
+        if (!ReferenceEquals(owner, peer))
+        {
+            burst.Drop(slot, DropReason.InTmplMismatch);
+            return true;
+        }
+
+        DropReason congestion = InnerPacket.Decapsulate(data, burst.Ecn[slot]);
+        if (congestion != DropReason.None)
+        {
+            burst.Drop(slot, congestion);
+            return true;
+        }
+
+        burst.Data[slot] = (nint)data;
+        burst.Length[slot] = measured;
+        return true;
+    }
+
+    private void Account(Peer peer, Keypair keypair, long bytes, bool data, long now)
+    {
+        peer.AddReceived(bytes, now);
+        peer.Timers.AuthenticatedReceived(now);
+        if (data)
+        {
+            peer.Timers.DataReceived(now);
+        }
+
+        tunnel.Touch(peer);
+        if (keypair.IsInitiator && now - keypair.Created > Limits.RekeyAfterTimeReceiving && ReferenceEquals(peer.Current, keypair))
+        {
+            tunnel.WantLastMinuteHandshake(peer, now);
+        }
+    }
+}

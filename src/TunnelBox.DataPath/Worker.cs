@@ -1,0 +1,291 @@
+using System.Collections.Concurrent;
+using TunnelBox.Crypto;
+using TunnelBox.Linux.Libc;
+using TunnelBox.Protocol;
+using TunnelBox.Visibility;
+
+namespace TunnelBox.DataPath;
+
+/// <summary>
+/// One thread that owns one inner and one outer port and runs every packet to completion: no locks, allocations or system
+/// calls per packet. It sleeps in ppoll(2) when both ports are empty.
+/// </summary>
+public sealed unsafe class Worker : IDisposable
+{
+    private const int StagedRegion = 256 * 1024;
+    private const int LargestPacket = 65535;
+    private readonly Tunnel _tunnel;
+    private readonly IPort _inner;
+    private readonly IPort _outer;
+    private readonly IPacketAead _aead;
+    private readonly CounterBlock _counters;
+    private readonly Outbound _outbound;
+    private readonly Inbound _inbound;
+    private readonly Burst _fromInner = new();
+    private readonly Burst _fromOuter = new();
+    private readonly Burst _fromStaged = new();
+    private readonly NativeRegion _stagedBytes = new(StagedRegion);
+    private readonly ConcurrentQueue<(Peer Peer, bool Keepalive)> _flushes = new();
+    private readonly WakeEvent _wake = new();
+    private readonly Quiescence.Reader _reader;
+    private readonly Action<Peer> _flushStaged;
+    private readonly Thread _thread;
+    private volatile bool _stopping;
+    private long _now;
+    private long _longestPass;
+
+    /// <summary>Makes a worker; <see cref="Start"/> starts its thread.</summary>
+    /// <param name="name">The thread's name, at most 15 bytes.</param>
+    /// <param name="tunnel">The tunnel.</param>
+    /// <param name="inner">Its inner port, owned by the caller.</param>
+    /// <param name="outer">Its outer port, owned by the caller.</param>
+    /// <param name="aead">Its cipher engine, used by this worker alone and disposed with it.</param>
+    /// <param name="handshakes">Where handshake messages go.</param>
+    /// <param name="counters">Where this worker, and nobody else, counts.</param>
+    public Worker(
+        string name, Tunnel tunnel, IPort inner, IPort outer, IPacketAead aead, HandshakeGate handshakes, CounterBlock counters)
+    {
+        _tunnel = tunnel;
+        _inner = inner;
+        _outer = outer;
+        _aead = aead;
+        _counters = counters;
+        _outbound = new Outbound(tunnel, aead);
+        _inbound = new Inbound(tunnel, aead, handshakes);
+        _reader = tunnel.Quiescence.Register();
+        _flushStaged = peer => FlushStaged(peer, keepalive: false);
+        _thread = new Thread(Run) { Name = name, IsBackground = true };
+    }
+
+    /// <summary>Gets the longest pass so far, in nanoseconds: how long a packet may have waited for its worker.</summary>
+    public long LongestPass => Volatile.Read(ref _longestPass);
+
+    /// <summary>Gets or sets the inner port's MTU, which caps padding.</summary>
+    public int Mtu
+    {
+        get => _outbound.Mtu;
+        set => _outbound.Mtu = value;
+    }
+
+    /// <summary>Starts the thread.</summary>
+    public void Start() => _thread.Start();
+
+    /// <summary>Has the worker send what waits for a peer; any thread.</summary>
+    /// <param name="peer">The peer.</param>
+    /// <param name="keepalive">Whether to send an empty packet when nothing waits.</param>
+    public void Flush(Peer peer, bool keepalive)
+    {
+        _flushes.Enqueue((peer, keepalive));
+        _wake.Set();
+    }
+
+    /// <summary>Stops the thread and waits for it; packets it had received are sent first.</summary>
+    public void Dispose()
+    {
+        _stopping = true;
+        _wake.Set();
+        if (_thread.IsAlive)
+        {
+            _thread.Join();
+        }
+
+        _reader.Dispose();
+        _wake.Dispose();
+        _stagedBytes.Dispose();
+        (_aead as IDisposable)?.Dispose();
+    }
+
+    /// <summary>One pass over both ports, for the worker's own loop and for tests without a thread.</summary>
+    /// <returns>Packets received.</returns>
+    internal int Pass()
+    {
+        _reader.Enter();
+        _now = _tunnel.Now();
+        while (_flushes.TryDequeue(out (Peer Peer, bool Keepalive) flush))
+        {
+            FlushStaged(flush.Peer, flush.Keepalive);
+        }
+
+        int received = PumpInner() + PumpOuter();
+        _reader.Exit();
+        return received;
+    }
+
+    private void Run()
+    {
+        Span<int> descriptors = stackalloc int[8];
+        int count = _inner.GetPollDescriptors(descriptors);
+        count += _outer.GetPollDescriptors(descriptors[count..]);
+        pollfd* polled = stackalloc pollfd[9];
+        for (int i = 0; i < count; i++)
+        {
+            polled[i] = new pollfd { fd = descriptors[i], events = Definitions.POLLIN };
+        }
+
+        polled[count] = new pollfd { fd = _wake.Descriptor, events = Definitions.POLLIN };
+        long began = 0;
+        while (!_stopping)
+        {
+            int received = Pass();
+            if (received > 0)
+            {
+                long pass = began == 0 ? 0 : _now - began;
+                began = _now;
+                if (pass > _longestPass)
+                {
+                    Volatile.Write(ref _longestPass, pass);
+                }
+
+                continue;
+            }
+
+            began = 0;
+            _ = LibC.ppoll(polled, (nuint)count + 1, null);
+            TakeWake(polled + count);
+            if (IsBroken(polled, count))
+            {
+                return;
+            }
+        }
+    }
+
+    // An error on a TUN descriptor means that its interface is gone: the device is told by its own watch, the worker rests.
+    private bool IsBroken(pollfd* polled, int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            if ((polled[i].revents & (Definitions.POLLNVAL | Definitions.POLLHUP)) != 0
+                || ((polled[i].revents & Definitions.POLLERR) != 0 && _inner.Gone))
+            {
+                while (!_stopping)
+                {
+                    _ = LibC.ppoll(polled + count, 1, null);
+                    TakeWake(polled + count);
+                }
+
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private void TakeWake(pollfd* polled)
+    {
+        if ((polled->revents & Definitions.POLLIN) != 0)
+        {
+            _wake.Reset();
+        }
+    }
+
+    private int PumpInner()
+    {
+        int received = _inner.Receive(_fromInner);
+        if (received > 0)
+        {
+            _outbound.Route(_fromInner, _now, _flushStaged);
+            _outbound.Seal(_fromInner, _now);
+            _outer.Send(_fromInner);
+            Account(_fromInner, outward: true);
+            _fromInner.Clear();
+        }
+
+        return received;
+    }
+
+    private int PumpOuter()
+    {
+        int received = _outer.Receive(_fromOuter);
+        if (received > 0)
+        {
+            _inbound.Open(_fromOuter, _now);
+            _inner.Send(_fromOuter);
+            Account(_fromOuter, outward: false);
+            _fromOuter.Clear();
+        }
+
+        return received;
+    }
+
+    // Packets that waited for a session are copied out of the peer's queue into this worker's own memory, then take the
+    // same way as all others.
+    private void FlushStaged(Peer peer, bool keepalive)
+    {
+        if (peer.IsRemoved || (!keepalive && peer.Staged.Count == 0))
+        {
+            return;
+        }
+
+        Keypair? keypair = peer.Current;
+        Endpoint? endpoint = peer.Endpoint;
+        if (endpoint is null || keypair is null || !keypair.CanSend(_now))
+        {
+            _tunnel.WantHandshake(peer, _now);
+            return;
+        }
+
+        while (TakeStaged(peer, keypair, endpoint, keepalive))
+        {
+            keepalive = false;
+            _outbound.Seal(_fromStaged, _now);
+            _outer.Send(_fromStaged);
+            Account(_fromStaged, outward: true);
+            _fromStaged.Clear();
+        }
+    }
+
+    private bool TakeStaged(Peer peer, Keypair keypair, Endpoint endpoint, bool keepalive)
+    {
+        int offset = 0;
+        while (_fromStaged.Count < Burst.Capacity && offset + Burst.Headroom + LargestPacket + Burst.Tailroom <= (int)_stagedBytes.Length)
+        {
+            byte* data = _stagedBytes.Address + offset + Burst.Headroom;
+            if (!peer.Staged.TryTake(new Span<byte>(data, LargestPacket), out int length))
+            {
+                if (!keepalive || _fromStaged.Count > 0)
+                {
+                    break;
+                }
+
+                length = 0;
+            }
+
+            int slot = _fromStaged.Count++;
+            _fromStaged.Data[slot] = (nint)data;
+            _fromStaged.Length[slot] = length;
+            _fromStaged.Keypair[slot] = keypair;
+            _fromStaged.Destination[slot] = endpoint;
+            offset += (Burst.Headroom + length + Burst.Tailroom + 63) & ~63;
+            keepalive = false;
+        }
+
+        return _fromStaged.Count > 0;
+    }
+
+    private void Account(Burst burst, bool outward)
+    {
+        int sent = 0;
+        long bytes = 0;
+        for (int i = 0; i < burst.Count; i++)
+        {
+            if (burst.Verdict[i] == Verdict.Dropped)
+            {
+                _counters.CountDrop(burst.Reason[i]);
+            }
+            else if (burst.Keypair[i] is not null)
+            {
+                sent++;
+                bytes += burst.Length[i];
+            }
+        }
+
+        if (outward)
+        {
+            _counters.CountOut(sent, bytes - (sent * DataMessage.Overhead));
+        }
+        else
+        {
+            _counters.CountIn(sent, bytes);
+        }
+    }
+}

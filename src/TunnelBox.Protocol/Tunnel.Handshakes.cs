@@ -1,0 +1,211 @@
+using TunnelBox.Visibility;
+
+namespace TunnelBox.Protocol;
+
+/// <content>Handshake messages, in and out (WireGuard paper, sections 5.4.2 to 5.4.7).</content>
+public sealed partial class Tunnel
+{
+    /// <summary>
+    /// Handles one initiation, response or cookie reply whose MACs were found right
+    /// (<see cref="CookieChecker.IsMac1Valid"/>, and under load mac2).
+    /// </summary>
+    /// <param name="message">The datagram, of exactly the length of its type.</param>
+    /// <param name="from">Where it came from.</param>
+    /// <param name="to">The local address it arrived at.</param>
+    /// <returns><see cref="DropReason.None"/>, or why it was not accepted.</returns>
+    public DropReason HandleHandshake(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to)
+    {
+        lock (_gate)
+        {
+            DropReason malformed = WireMessages.Classify(message, out MessageType type);
+            return type switch
+            {
+                _ when malformed != DropReason.None => malformed,
+                MessageType.Initiation => HandleInitiation(message, from, to),
+                MessageType.Response => HandleResponse(message, from, to),
+                MessageType.CookieReply => HandleCookieReply(message),
+                _ => DropReason.InMessageType,
+            };
+        }
+    }
+
+    private DropReason HandleInitiation(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to)
+    {
+        if (_identity is null)
+        {
+            return DropReason.InHandshakeInvalid;
+        }
+
+        DropReason refused = _opener.Open(_identity, message);
+        if (refused != DropReason.None)
+        {
+            return refused;
+        }
+
+        if (!_peers.TryGetValue(_opener.Sender, out Peer? peer))
+        {
+            _opener.Discard();
+            return DropReason.InHandshakeUnknownPeer;
+        }
+
+        long now = Now();
+        refused = _opener.Accept(peer.Handshake, now);
+        if (refused != DropReason.None)
+        {
+            return refused;
+        }
+
+        // The peer's initiation takes the place of ours, if one was under way.
+        ForgetHandshakeIndex(peer);
+        peer.RoamTo(from, to);
+        peer.Timers.AuthenticatedReceived(now);
+        peer.AddReceived(message.Length, now);
+        SendResponse(peer, now);
+        return DropReason.None;
+    }
+
+    private void SendResponse(Peer peer, long now)
+    {
+        uint index = ReserveIndex(peer);
+        Span<byte> response = stackalloc byte[ResponseMessage.Size];
+        if (!peer.Handshake.CreateResponse(index, _random, response) || !peer.Handshake.TryDeriveSession(out SessionKeys keys))
+        {
+            Indices.Remove(index);
+            return;
+        }
+
+        CookiesOf(peer).AddMacs(response, now);
+        // The index must be known before the message that carries it leaves.
+        AdoptSession(peer, keys, now);
+        if (peer.Endpoint is { } endpoint)
+        {
+            Account(peer, response.Length, now);
+            _output.SendDatagram(response, endpoint);
+            _output.Event(peer, TunnelEvent.ResponseSent);
+        }
+    }
+
+    private DropReason HandleResponse(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to)
+    {
+        if (_identity is null || Indices.Find(ResponseMessage.Receiver(message)) is not Peer peer
+            || !peer.Handshake.ConsumeResponse(_identity, message))
+        {
+            return DropReason.InHandshakeResponseInvalid;
+        }
+
+        long now = Now();
+        if (!peer.Handshake.TryDeriveSession(out SessionKeys keys))
+        {
+            return DropReason.InHandshakeResponseInvalid;
+        }
+
+        peer.HandshakeIndex = null;
+        Indices.Remove(keys.LocalIndex);
+        AdoptSession(peer, keys, now);
+        peer.RoamTo(from, to);
+        peer.AddReceived(message.Length, now);
+        peer.Timers.AuthenticatedReceived(now);
+        peer.Timers.HandshakeComplete();
+        peer.HandshakeCompleted(UnixNanoseconds());
+        _output.Event(peer, TunnelEvent.ResponseReceived);
+        _output.Event(peer, TunnelEvent.SessionEstablished);
+        // The first packet confirms the session to the peer, so one is sent even when no data waits.
+        _output.Flush(peer, keepalive: true);
+        return DropReason.None;
+    }
+
+    private DropReason HandleCookieReply(ReadOnlySpan<byte> message)
+    {
+        Peer? peer = Indices.Find(CookieReplyMessage.Receiver(message)) switch
+        {
+            Peer handshaking => handshaking,
+            Keypair keypair => keypair.Peer,
+            _ => null,
+        };
+
+        // Not a sign of life and no reason to roam: a cookie reply proves only that somebody saw our message.
+        if (peer is null || !CookiesOf(peer).ConsumeReply(message, Now()))
+        {
+            return DropReason.InHandshakeCookieInvalid;
+        }
+
+        _output.Event(peer, TunnelEvent.CookieReceived);
+        return DropReason.None;
+    }
+
+    /// <summary>Begins a handshake, unless one was begun less than REKEY_TIMEOUT ago.</summary>
+    private void Initiate(Peer peer, long now, bool isRetry)
+    {
+        Timers timers = peer.Timers;
+        if (!isRetry)
+        {
+            timers.HandshakeAttempts = 0;
+        }
+
+        long last = timers.LastInitiation;
+        if (_identity is null || _stamps is null || peer.IsRemoved || (last != long.MinValue && now - last < Limits.RekeyTimeout))
+        {
+            return;
+        }
+
+        if (peer.Endpoint is not { } endpoint)
+        {
+            _output.Event(peer, TunnelEvent.NoEndpoint);
+            return;
+        }
+
+        ForgetHandshakeIndex(peer);
+        uint index = ReserveIndex(peer);
+        Span<byte> initiation = stackalloc byte[InitiationMessage.Size];
+        timers.InitiationSent(now, Jitter());
+        Activate(peer);
+        if (!peer.Handshake.CreateInitiation(_identity, _stamps.Next(), index, _random, initiation))
+        {
+            // Only a public key of low order ends here: there is no secret to share with it.
+            Indices.Remove(index);
+            return;
+        }
+
+        peer.HandshakeIndex = index;
+        CookiesOf(peer).AddMacs(initiation, now);
+        Account(peer, initiation.Length, now);
+        _output.SendDatagram(initiation, endpoint);
+        _output.Event(peer, isRetry ? TunnelEvent.InitiationRetried : TunnelEvent.InitiationSent);
+    }
+
+    private static void Account(Peer peer, int bytes, long now)
+    {
+        peer.AddSent(bytes);
+        peer.Timers.AuthenticatedSent(now);
+    }
+
+    private void AdoptSession(Peer peer, SessionKeys keys, long now)
+    {
+        var keypair = new Keypair(peer, keys, now);
+        Indices.Remove(keys.LocalIndex);
+        if (!Indices.TryAdd(keys.LocalIndex, keypair))
+        {
+            throw new InvalidOperationException("A receiver index was given out twice.");
+        }
+
+        peer.Install(keypair, _discard);
+        peer.Timers.SessionDerived(now);
+        Activate(peer);
+    }
+
+    private uint ReserveIndex(Peer peer)
+    {
+        while (true)
+        {
+            uint index = _random.NextUInt32();
+            if (Indices.TryAdd(index, peer))
+            {
+                return index;
+            }
+        }
+    }
+
+    private static CookieJar CookiesOf(Peer peer) => peer.Cookies ??= new CookieJar(peer.PublicKey);
+
+    private long Jitter() => _random.NextUInt32() % Limits.RekeyTimeoutJitter;
+}

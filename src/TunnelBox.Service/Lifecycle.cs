@@ -1,0 +1,155 @@
+using System.Runtime.InteropServices;
+using TunnelBox.Control;
+using TunnelBox.Crypto;
+using TunnelBox.Linux.Processes;
+
+namespace TunnelBox.Service;
+
+/// <summary>
+/// The life of the daemon: opens the tunnel and its socket, says so, and waits for one of the ends: a signal, the deletion of
+/// the interface, the removal of the socket file. Then takes everything down in order and leaves nothing behind.
+/// </summary>
+/// <param name="options">What this run is told.</param>
+/// <param name="log">Its log.</param>
+public sealed class Lifecycle(LifecycleOptions options, Log log)
+{
+    private readonly TaskCompletionSource<string> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private ReadinessNotifier? _readiness = options.Readiness;
+    private UapiServer? _server;
+
+    /// <summary>Runs from start to end.</summary>
+    /// <param name="open">Opens the tunnel; may throw <see cref="StartException"/>.</param>
+    /// <returns>The exit code: <see cref="ExitCodes.Done"/>.</returns>
+    /// <exception cref="StartException">It could not start; nothing is left behind.</exception>
+    public int Run(Func<LifecycleOptions, Log, ITunnel> open)
+    {
+        AppDomain.CurrentDomain.UnhandledException += OnDefect;
+        List<PosixSignalRegistration> signals = CatchSignals();
+        try
+        {
+            using ITunnel tunnel = Open(open);
+            _ = tunnel.Ended.ContinueWith(
+                ended => _end.TrySetResult(ended.Status == TaskStatus.RanToCompletion ? ended.Result : "the interface has failed"),
+                TaskScheduler.Default);
+            using UapiServer server = Serve(tunnel);
+            tunnel.Start();
+            server.Start();
+            if (SayReady(tunnel.InterfaceName))
+            {
+                log.Info($"Stopping: {_end.Task.GetAwaiter().GetResult()}.");
+            }
+
+            WatchTheEnd();
+        }
+        finally
+        {
+            signals.ForEach(static signal => signal.Dispose());
+            AppDomain.CurrentDomain.UnhandledException -= OnDefect;
+        }
+
+        return ExitCodes.Done;
+    }
+
+    private static StartException Sentence(Exception fault) => fault as StartException ?? new StartException(fault.Message, fault);
+
+    private ITunnel Open(Func<LifecycleOptions, Log, ITunnel> open)
+    {
+        try
+        {
+            return open(options, log);
+        }
+        catch (CryptoUnavailableException fault)
+        {
+            throw Sentence(fault);
+        }
+    }
+
+    private UapiServer Serve(ITunnel tunnel)
+    {
+        try
+        {
+            UapiServer server = UapiServer.Open(tunnel.InterfaceName, tunnel, options.SocketDirectory);
+            server.SocketRemoved += () => _end.TrySetResult($"its socket {server.SocketPath} was removed");
+            server.Refused += (error, sentence) => log.Warning($"A control request was refused (errno {error}): {sentence}");
+            _server = server;
+            return server;
+        }
+        catch (ControlException fault)
+        {
+            throw Sentence(fault);
+        }
+    }
+
+    private bool SayReady(string name)
+    {
+        log.Info($"The tunnel {name} is up.");
+        ReadinessNotifier? readiness = Interlocked.Exchange(ref _readiness, null);
+        if (readiness is null || readiness.Ready())
+        {
+            return true;
+        }
+
+        // Whoever asked for the tunnel was interrupted; a tunnel nobody knows of must not stay.
+        log.Info("Stopping: the process that started it ended before it was ready.");
+        return false;
+    }
+
+    private List<PosixSignalRegistration> CatchSignals()
+    {
+        bool background = options.Readiness is not null;
+        return
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, End),
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, End),
+            PosixSignalRegistration.Create(PosixSignal.SIGQUIT, End),
+            PosixSignalRegistration.Create(PosixSignal.SIGHUP, background ? static context => context.Cancel = true : End),
+        ];
+
+        void End(PosixSignalContext context)
+        {
+            // A second signal meets a stop under way and takes its default course: the operator's patience is over.
+            context.Cancel = _end.TrySetResult($"signal {context.Signal}");
+        }
+    }
+
+    // Nothing on the way down should hang; if it does, an ended process is better than a silent one.
+    private void WatchTheEnd()
+    {
+        Thread watch = new(() =>
+        {
+            Thread.Sleep(options.StopDeadline);
+            log.Error($"The stop took longer than {options.StopDeadline}; the process ends itself.");
+            RemoveSocket();
+            ProcessLimits.EndNow(ExitCodes.Defect);
+        }, 128 * 1024)
+        { IsBackground = true, Name = "stop-watch" };
+        watch.Start();
+    }
+
+    private void OnDefect(object sender, UnhandledExceptionEventArgs what)
+    {
+        // The runtime would print a trace over many lines and abort with the socket file in place.
+        string trace = what.ExceptionObject is Exception fault
+            ? $"{fault.GetType().Name}: {fault.Message} {fault.StackTrace?.ReplaceLineEndings(" ")}"
+            : "unknown";
+        log.Error($"A defect ended the process, please report it: {trace}");
+        _ = Interlocked.Exchange(ref _readiness, null)?.Failed(ExitCodes.Defect, $"A defect ended the process: {trace}");
+        RemoveSocket();
+        ProcessLimits.EndNow(ExitCodes.Defect);
+    }
+
+    private void RemoveSocket()
+    {
+        try
+        {
+            if (_server is { } server)
+            {
+                File.Delete(server.SocketPath);
+            }
+        }
+        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
+        {
+            log.Error($"The socket stays behind: {fault}");
+        }
+    }
+}

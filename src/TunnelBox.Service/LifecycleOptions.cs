@@ -1,0 +1,21 @@
+using TunnelBox.Control;
+using TunnelBox.Linux.Processes;
+
+namespace TunnelBox.Service;
+
+/// <summary>What one run of the daemon is told by its command line, environment and settings.</summary>
+/// <param name="InterfaceName">The interface.</param>
+public sealed record LifecycleOptions(string InterfaceName)
+{
+    /// <summary>Gets an open descriptor of the TUN device (<c>WG_TUN_FD</c>), or null to open one.</summary>
+    public int? TunDescriptor { get; init; }
+
+    /// <summary>Gets the directory of the UAPI socket.</summary>
+    public string SocketDirectory { get; init; } = UapiSocket.DefaultDirectory;
+
+    /// <summary>Gets the other end of a background start, or null in the foreground.</summary>
+    public ReadinessNotifier? Readiness { get; init; }
+
+    /// <summary>Gets how long the way down may take before the process ends itself.</summary>
+    public TimeSpan StopDeadline { get; init; } = TimeSpan.FromSeconds(10);
+}

@@ -1,0 +1,12 @@
+using TunnelBox.Configuration;
+
+namespace TunnelBox.Service;
+
+/// <summary>What a tunnel device is made of.</summary>
+/// <param name="InterfaceName">The interface to make.</param>
+/// <param name="Settings">TunnelBox's own settings.</param>
+public sealed record TunnelDeviceOptions(string InterfaceName, TunnelBoxSettings Settings)
+{
+    /// <summary>Gets an open descriptor of a TUN device to adopt, or null to open one.</summary>
+    public int? TunDescriptor { get; init; }
+}

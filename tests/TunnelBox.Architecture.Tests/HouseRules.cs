@@ -1,0 +1,207 @@
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+
+namespace TunnelBox.Architecture.Tests;
+
+/// <summary>The rules of src/README.md that files can break. Each answers with one sentence a violation.</summary>
+internal static partial class HouseRules
+{
+    /// <summary>Lines that a page holds.</summary>
+    public const int PageLines = 60;
+
+    /// <summary>Lines that a source file may have.</summary>
+    public const int FileLines = 400;
+
+    /// <summary>Each project's floor; a project may import floors below its own.</summary>
+    public static readonly IReadOnlyDictionary<string, int> Floors = new Dictionary<string, int>(StringComparer.Ordinal)
+    {
+        ["tunnelbox"] = 5,
+        ["tunnelctl"] = 5,
+        ["TunnelBox.Service"] = 4,
+        ["TunnelBox.DataPath"] = 3,
+        ["TunnelBox.Control"] = 3,
+        ["TunnelBox.Protocol"] = 2,
+        ["TunnelBox.Configuration"] = 2,
+        ["TunnelBox.Crypto"] = 1,
+        ["TunnelBox.Visibility"] = 1,
+        ["TunnelBox.Linux"] = 0,
+    };
+
+    private static readonly string[] s_topLevel =
+    [
+        "src", "native", "configs", "tests", "interop", "TunnelBox.sln", "README.md", "LICENSE", "Makefile", "global.json", "NuGet.config",
+    ];
+
+    private static readonly string[] s_madeByBuilds = ["artifacts", "out", "TestResults"];
+
+    // Tests of no single source file.
+    private static readonly string[] s_unmirrored = ["TunnelBox.Architecture.Tests", "TunnelBox.EndToEnd.Tests", "TunnelBox.Benchmarks"];
+
+    public static IEnumerable<string> ProjectsStandOnTheirFloor(House house)
+    {
+        foreach (ProjectFile project in house.Projects.Where(p => p.IsSource))
+        {
+            if (!Floors.TryGetValue(project.Name, out int floor))
+            {
+                yield return $"{project.Path}: the house plan has no floor for this project.";
+                continue;
+            }
+
+            foreach (string reference in project.References)
+            {
+                if (!Floors.TryGetValue(reference, out int below) || below >= floor)
+                {
+                    yield return $"{project.Path}: imports {reference}, which does not lie on a floor below.";
+                }
+            }
+        }
+    }
+
+    public static IEnumerable<string> TheCommandLineStaysSmall(House house)
+    {
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        var waiting = new Queue<string>(["tunnelctl"]);
+        while (waiting.TryDequeue(out string? name))
+        {
+            if (!seen.Add(name) || house.Projects.Find(p => p.Name == name) is not { } project)
+            {
+                continue;
+            }
+
+            if (project.Includes("FrameworkReference").Any(f => f.StartsWith("Microsoft.AspNetCore", StringComparison.Ordinal))
+                || ((string?)project.Document.Root?.Attribute("Sdk") ?? string.Empty).Contains("Web", StringComparison.Ordinal))
+            {
+                yield return $"{project.Path}: tunnelctl would import ASP.NET.";
+            }
+
+            foreach (string reference in project.References)
+            {
+                waiting.Enqueue(reference);
+            }
+        }
+
+        foreach (string forbidden in seen.Intersect(["TunnelBox.DataPath", "TunnelBox.Service"]))
+        {
+            yield return $"src/tunnelctl: imports {forbidden}.";
+        }
+    }
+
+    public static IEnumerable<string> EveryProjectHasAShortPage(House house)
+    {
+        foreach (ProjectFile project in house.Projects.Where(p => p.IsSource))
+        {
+            string page = Path.GetDirectoryName(project.Path) + "/README.md";
+            if (!house.Has(page))
+            {
+                yield return $"{page}: is missing; say what lives there and what does not.";
+            }
+            else if (CountLines(house.Read(page)) is > PageLines and int lines)
+            {
+                yield return $"{page}: has {lines} lines, a page has {PageLines}.";
+            }
+        }
+    }
+
+    public static IEnumerable<string> EveryProjectIsInTheSolution(House house)
+    {
+        string solution = house.Read("TunnelBox.sln").Replace('\\', '/');
+        return house.Projects.Where(p => !solution.Contains($"\"{p.Path}\"", StringComparison.Ordinal))
+            .Select(p => $"{p.Path}: is not in TunnelBox.sln.");
+    }
+
+    public static IEnumerable<string> VersionsStandInOnePlace(House house)
+    {
+        var known = XDocument.Parse(house.Read("Directory.Packages.props")).Descendants("PackageVersion")
+            .Select(e => (string?)e.Attribute("Include")).ToHashSet();
+        foreach (ProjectFile project in house.Projects)
+        {
+            foreach (XElement reference in project.Elements("PackageReference"))
+            {
+                string name = (string?)reference.Attribute("Include") ?? (string?)reference.Attribute("Update") ?? "?";
+                if (!known.Contains(name))
+                {
+                    yield return $"{project.Path}: package {name} is not in Directory.Packages.props.";
+                }
+
+                if (reference.Attributes().Any(a => a.Name.LocalName.StartsWith("Version", StringComparison.Ordinal))
+                    || reference.Elements().Any(e => e.Name.LocalName.StartsWith("Version", StringComparison.Ordinal)))
+                {
+                    yield return $"{project.Path}: package {name} has a version of its own.";
+                }
+            }
+
+            if (project.Elements("PackageVersion").Any())
+            {
+                yield return $"{project.Path}: package versions belong into Directory.Packages.props.";
+            }
+        }
+    }
+
+    public static IEnumerable<string> NativeCallsStayBelow(House house) => house.Sources
+        .Where(s => s.Path.StartsWith("src/", StringComparison.Ordinal) && s.Project is not ("TunnelBox.Linux" or "TunnelBox.Crypto"))
+        .Where(s => LibraryImportWord().IsMatch(s.Code))
+        .Select(s => $"{s.Path}: LibraryImport belongs into TunnelBox.Linux or TunnelBox.Crypto.");
+
+    public static IEnumerable<string> NobodyUsesDllImport(House house) => house.Sources
+        .Where(s => DllImportWord().IsMatch(s.Code))
+        .Select(s => $"{s.Path}: use LibraryImport instead of DllImport.");
+
+    public static IEnumerable<string> UnsafeCodeStaysInItsRooms(House house) => house.Sources
+        .Where(s => s.Path.StartsWith("src/", StringComparison.Ordinal) && !s.IsGenerated)
+        .Where(s => s.Project is not ("TunnelBox.Linux" or "TunnelBox.Crypto" or "TunnelBox.DataPath")
+            && !s.Path.StartsWith("src/TunnelBox.Visibility/Rings/", StringComparison.Ordinal))
+        .Where(s => UnsafeWord().IsMatch(s.Code))
+        .Select(s => $"{s.Path}: unsafe code belongs into Linux, Crypto, DataPath or Visibility/Rings.");
+
+    public static IEnumerable<string> FilesStayShort(House house) => house.Sources
+        .Where(s => !s.IsGenerated)
+        .Select(s => (s.Path, Lines: CountLines(s.Text)))
+        .Where(s => s.Lines > FileLines)
+        .Select(s => $"{s.Path}: has {s.Lines} lines, {FileLines} are allowed.");
+
+    public static IEnumerable<string> TestsMirrorSources(House house)
+    {
+        ILookup<string, string> sources = house.Sources
+            .Where(s => s.Path.StartsWith("src/", StringComparison.Ordinal))
+            .ToLookup(s => s.Project, s => House.BaseName(s.Path));
+        foreach (SourceFile test in house.Sources.Where(s => s.Path.StartsWith("tests/", StringComparison.Ordinal)))
+        {
+            string name = House.BaseName(test.Path);
+            if (s_unmirrored.Contains(test.Project) || !name.EndsWith("Tests", StringComparison.Ordinal))
+            {
+                continue;
+            }
+
+            string project = test.Project[..^".Tests".Length];
+            if (!sources[project].Contains(name[..^"Tests".Length]))
+            {
+                yield return $"{test.Path}: there is no {name[..^"Tests".Length]}.cs in src/{project}.";
+            }
+        }
+    }
+
+    public static IEnumerable<string> NothingElseStandsAtTheTop(House house) => Directory.EnumerateFileSystemEntries(house.Root)
+        .Select(entry => Path.GetFileName(entry))
+        .Where(name => !name.StartsWith('.') && !s_topLevel.Contains(name) && !s_madeByBuilds.Contains(name))
+        .Where(name => !(name.StartsWith("Directory.", StringComparison.Ordinal) && (name.EndsWith(".props", StringComparison.Ordinal)
+            || name.EndsWith(".targets", StringComparison.Ordinal))))
+        .Select(name => $"{name}: nothing else stands at the top level.");
+
+    public static IEnumerable<string> NothingIsLeftForLater(House house) => house.Sources
+        .Where(s => s.Project != "TunnelBox.Architecture.Tests" && LaterWord().IsMatch(s.Text))
+        .Select(s => $"{s.Path}: finish it, or leave the note out.");
+
+    private static int CountLines(string text) => text.AsSpan().TrimEnd('\n').Count('\n') + 1;
+
+    [GeneratedRegex(@"\bLibraryImport(Attribute)?\b", RegexOptions.ExplicitCapture, 10_000)]
+    private static partial Regex LibraryImportWord();
+
+    [GeneratedRegex(@"\bDllImport(Attribute)?\b", RegexOptions.ExplicitCapture, 10_000)]
+    private static partial Regex DllImportWord();
+
+    [GeneratedRegex(@"\bunsafe\b", RegexOptions.ExplicitCapture, 10_000)]
+    private static partial Regex UnsafeWord();
+
+    [GeneratedRegex(@"\b(TODO|FIXME|XXX|HACK)\b", RegexOptions.ExplicitCapture, 10_000)]
+    private static partial Regex LaterWord();
+}

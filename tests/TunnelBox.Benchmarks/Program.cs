@@ -1,0 +1,14 @@
+using TunnelBox.Benchmarks;
+
+switch (args)
+{
+    case ["handshakes"]:
+        HandshakeBenchmark.Run(Console.Out);
+        return 0;
+    case ["aead"]:
+        AeadBenchmark.Run(Console.Out);
+        return 0;
+    default:
+        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|aead");
+        return 2;
+}
