@@ -97,6 +97,28 @@ public sealed class WgFileReaderTests(ITestOutputHelper output)
     }
 
     [Theory]
+    [InlineData("[Interface]\n" + Secret)]
+    [InlineData("[Interface]\nPrivateKey " + Secret)]
+    [InlineData("[Interface]\nPrivateKey: " + Secret)]
+    [InlineData(Secret)]
+    [InlineData("[Interface]\nPrivateKey == " + Secret)]
+    [InlineData("[Interface]\nPrivteKey = " + Secret)]
+    [InlineData("[" + Secret)]
+    [InlineData("[Peer]\nPrivateKey = " + Secret)]
+    [InlineData("[Interface]\nListenPort = 7 PrivateKey = " + Secret)]
+    [InlineData("[Interface]\nPrivateKey = " + Secret + Secret)]
+    public void No_fault_shows_a_secret(string text)
+    {
+        foreach (string fault in Faults(text))
+        {
+            for (int at = 0; at + 6 <= Secret.Length; at++)
+            {
+                Assert.DoesNotContain(Secret.Substring(at, 6), fault);
+            }
+        }
+    }
+
+    [Theory]
     [InlineData("Address = 10.0.0.1")]
     [InlineData("MTU = 1420")]
     [InlineData("PostUp = true")]
