@@ -33,10 +33,10 @@ public sealed class StampStore(string directory, Log log, TimeProvider? time = n
     {
         string path = Path.Combine(directory, FileName(device));
         Tai64n stored = Load(path);
-        TimeSpan ahead = TimeSpan.FromSeconds((double)stored.Seconds - Tai64n.From(_time.GetUtcNow()).Seconds);
-        if (ahead > DeviceStamps.Reservation)
+        Tai64n expected = Tai64n.From(_time.GetUtcNow() + DeviceStamps.Reservation);
+        if (stored > expected)
         {
-            log.Warning($"The clock is {ahead} behind the last handshake this device sent; handshakes go on from there: check the clock.");
+            log.Warning($"The clock is at least {stored.Seconds - expected.Seconds} s behind the last handshake this device sent; handshakes go on from there: check the clock.");
         }
 
         return new DeviceStamps(stored, limit => Save(path, limit), _time);
