@@ -17,6 +17,7 @@ public sealed unsafe class Worker : IDisposable
     private readonly Tunnel _tunnel;
     private readonly IPort _inner;
     private readonly IPort _outer;
+    private readonly IPacketAead _aead;
     private readonly CounterBlock _counters;
     private readonly Outbound _outbound;
     private readonly Inbound _inbound;
@@ -38,7 +39,7 @@ public sealed unsafe class Worker : IDisposable
     /// <param name="tunnel">The tunnel.</param>
     /// <param name="inner">Its inner port, owned by the caller.</param>
     /// <param name="outer">Its outer port, owned by the caller.</param>
-    /// <param name="aead">Its cipher engine, used by this worker alone.</param>
+    /// <param name="aead">Its cipher engine, used by this worker alone and disposed with it.</param>
     /// <param name="handshakes">Where handshake messages go.</param>
     /// <param name="counters">Where this worker, and nobody else, counts.</param>
     public Worker(
@@ -47,6 +48,7 @@ public sealed unsafe class Worker : IDisposable
         _tunnel = tunnel;
         _inner = inner;
         _outer = outer;
+        _aead = aead;
         _counters = counters;
         _outbound = new Outbound(tunnel, aead);
         _inbound = new Inbound(tunnel, aead, handshakes);
@@ -90,6 +92,7 @@ public sealed unsafe class Worker : IDisposable
         _reader.Dispose();
         _wake.Dispose();
         _stagedBytes.Dispose();
+        (_aead as IDisposable)?.Dispose();
     }
 
     /// <summary>One pass over both ports, for the worker's own loop and for tests without a thread.</summary>

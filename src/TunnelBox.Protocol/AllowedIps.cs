@@ -133,11 +133,11 @@ public sealed class AllowedIps<T>
 
         var prefixes = new IpPrefix[entry.Live];
         int count = 0;
-        foreach (ref readonly OwnedPrefix item in entry.Items.AsSpan(0, entry.Used))
+        for (int i = 0; i < entry.Used; i++)
         {
-            if (IsLive(IPv4, IPv6, item))
+            if (IsLive(IPv4, IPv6, entry[i]))
             {
-                prefixes[count++] = item.ToIpPrefix();
+                prefixes[count++] = entry[i].ToIpPrefix();
             }
         }
 

@@ -122,8 +122,9 @@ public sealed class AllowedIpsBuilder<T>
             return 0;
         }
 
-        foreach (ref readonly OwnedPrefix item in entry.Items.AsSpan(0, entry.Used))
+        for (int i = 0; i < entry.Used; i++)
         {
+            ref readonly OwnedPrefix item = ref entry[i];
             if (!AllowedIps<T>.IsLive(_ipv4, _ipv6, item))
             {
                 continue;
@@ -170,17 +171,16 @@ public sealed class AllowedIpsBuilder<T>
         else if (entry.Used > (2 * entry.Live) + 16)
         {
             // Paid for by the many removals since the last sweep.
-            int used = 0;
+            var swept = new OwnerEntry(owner, _token);
             for (int i = 0; i < entry.Used; i++)
             {
-                if (AllowedIps<T>.IsLive(_ipv4, _ipv6, entry.Items[i]))
+                if (AllowedIps<T>.IsLive(_ipv4, _ipv6, entry[i]))
                 {
-                    entry.Items[used++] = entry.Items[i];
+                    swept.Append(entry[i]);
                 }
             }
 
-            entry.Used = used;
-            Array.Resize(ref entry.Items, used);
+            entry.TakeItems(swept);
         }
     }
 

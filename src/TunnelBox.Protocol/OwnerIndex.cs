@@ -3,50 +3,6 @@ using System.Runtime.CompilerServices;
 
 namespace TunnelBox.Protocol;
 
-/// <summary>A prefix in its owner's list, in the order in which wg(8) shows them.</summary>
-/// <param name="High">IPv6: the address's first half; IPv4: 0.</param>
-/// <param name="Low">IPv6: the second half; IPv4: the address.</param>
-/// <param name="Sequence">Which addition this was: the entry is stale once the trie says another.</param>
-/// <param name="Length">Bits in the prefix.</param>
-/// <param name="IsIPv6">The family.</param>
-internal readonly record struct OwnedPrefix(ulong High, ulong Low, uint Sequence, byte Length, bool IsIPv6)
-{
-    public IpPrefix ToIpPrefix() => new(new UInt128(High, Low), Length, IsIPv6);
-}
-
-/// <summary>The prefixes of one owner. Removed ones stay in the list as stale entries until it pays to sweep them.</summary>
-internal sealed class OwnerEntry(object owner, uint token)
-{
-    /// <summary>The owner.</summary>
-    public readonly object Owner = owner;
-
-    /// <summary>The edit that made this entry; only that edit may still change it.</summary>
-    public readonly uint Token = token;
-
-    /// <summary>Another owner with the same hash code.</summary>
-    public OwnerEntry? Next;
-
-    /// <summary>Entries not stale.</summary>
-    public int Live;
-
-    /// <summary>Entries in use, stale ones among them.</summary>
-    public int Used;
-
-    /// <summary>The list; its tail beyond <see cref="Used"/> is room.</summary>
-    public OwnedPrefix[] Items = [];
-
-    /// <summary>Appends a prefix.</summary>
-    public void Append(in OwnedPrefix prefix)
-    {
-        if (Used == Items.Length)
-        {
-            Array.Resize(ref Items, Used == 0 ? 1 : Math.Max(4, Used * 2));
-        }
-
-        Items[Used++] = prefix;
-    }
-}
-
 /// <summary>
 /// A persistent map from owner to its prefixes: a hash trie of 32-way nodes without empty slots, keyed by the owner's
 /// identity, path-copied in the way of <see cref="PrefixTrie{TKey,TBits}"/>.
@@ -96,12 +52,9 @@ internal sealed class OwnerIndex
             return present;
         }
 
-        var entry = new OwnerEntry(owner, token);
+        OwnerEntry entry = present?.Copy(token) ?? new OwnerEntry(owner, token);
         if (present is not null)
         {
-            entry.Live = present.Live;
-            entry.Used = present.Used;
-            entry.Items = (OwnedPrefix[])present.Items.Clone();
             Remove(ref root, owner, token);
         }
 
@@ -195,12 +148,7 @@ internal sealed class OwnerIndex
         }
 
         OwnerEntry? rest = WithoutChained(entry.Next!, owner, token);
-        OwnerEntry copy = entry;
-        if (entry.Token != token)
-        {
-            copy = new OwnerEntry(entry.Owner, token) { Live = entry.Live, Used = entry.Used, Items = (OwnedPrefix[])entry.Items.Clone() };
-        }
-
+        OwnerEntry copy = entry.Token == token ? entry : entry.Copy(token);
         copy.Next = rest;
         return copy;
     }

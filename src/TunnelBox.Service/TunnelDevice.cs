@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using TunnelBox.Crypto;
+using TunnelBox.Crypto.Batch;
 using TunnelBox.DataPath;
 using TunnelBox.DataPath.Tun;
 using TunnelBox.DataPath.Udp;
@@ -24,6 +25,7 @@ public sealed partial class TunnelDevice : ITunnel
     private readonly Tunnel _tunnel;
     private readonly TunDevice _tun;
     private readonly LinkWatch _watch;
+    private readonly PacketAead _aead;
     private readonly HandshakeQueue _queue = new();
     private readonly HandshakeGate _gate;
     private readonly HandshakeThread _handshakes;
@@ -44,6 +46,7 @@ public sealed partial class TunnelDevice : ITunnel
         _options = options;
         _log = log;
         _tun = tun;
+        _aead = PacketAead.Select(options.Settings.Aead);
         _tunnel = new Tunnel(_arena, _random, BootClock.Instance, TimeProvider.System, new StampStore(options.Settings.StateDirectory, log).Open, this);
         _gate = new HandshakeGate(_tunnel, _queue, _random, this);
         _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock());
@@ -86,7 +89,7 @@ public sealed partial class TunnelDevice : ITunnel
             CryptoSelfTest.Run();
             return new TunnelDevice(options, OpenTun(options, log), log);
         }
-        catch (Exception fault) when (fault is PortException or CryptoUnavailableException)
+        catch (Exception fault) when (fault is PortException or CryptoUnavailableException or PlatformNotSupportedException or ArgumentException)
         {
             throw new StartException(fault.Message, fault);
         }
@@ -271,7 +274,7 @@ public sealed partial class TunnelDevice : ITunnel
         _workerCounters = [.. workers.Select(_ => _counters.AddBlock())];
         for (int i = 0; i < workers.Length; i++)
         {
-            workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], sockets.Ports[i], new SodiumAead(), _gate, _workerCounters[i]) { Mtu = _link.Mtu };
+            workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], sockets.Ports[i], _aead.Create(), _gate, _workerCounters[i]) { Mtu = _link.Mtu };
         }
 
         _workers = workers;

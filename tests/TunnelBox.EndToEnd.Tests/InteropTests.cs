@@ -41,21 +41,25 @@ public class InteropTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         await pair.ExpectPingsAsync();
         await Transfer.ExpectTcpAsync(Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, 8 << 20);
         await Transfer.ExpectTcpAsync(Lab, pair.Second.Inner, pair.First.Inner, TunnelPair.First6, 8 << 20);
-        (await Transfer.UdpAsync(Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, count: 300, rate: 1000, size: 1372))
-            .Expect(mayBeLost: 6);
-        (await Transfer.UdpAsync(Lab, pair.Second.Inner, pair.First.Inner, TunnelPair.First6, count: 300, rate: 1000, size: 33))
-            .Expect(mayBeLost: 6);
+        (await Transfer.UdpAsync(Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, count: 300, rate: 300, size: 1372))
+            .Expect(mayBeLost: 15);
+        (await Transfer.UdpAsync(Lab, pair.Second.Inner, pair.First.Inner, TunnelPair.First6, count: 300, rate: 300, size: 33))
+            .Expect(mayBeLost: 15);
 
         WgPeer first = await pair.First.PeerAsync(pair.Second);
         WgPeer second = await pair.Second.PeerAsync(pair.First);
         Assert.Equal(preshared, first.PresharedKey is not null);
-        Assert.Equal((first.Sent, first.Received), (second.Received, second.Sent));
+        // A queue between them may have dropped some of what TCP then sent again; nothing is received that was not sent.
+        Assert.InRange(second.Received, first.Sent / 2, first.Sent);
+        Assert.InRange(first.Received, second.Sent / 2, second.Sent);
         Assert.Equal(pair.FirstEndpoint, second.Endpoint);
 
         // The one that answered now begins: a restart forgets the session, and the answerer has learnt the endpoint.
         await pair.First.Inner.IpAsync($"link set {pair.First.Interface} down");
         await Task.Delay(200, Lab.Deadline);
         await pair.First.Inner.IpAsync($"link set {pair.First.Interface} up");
+        // A link that goes down loses its IPv6 addresses.
+        await pair.First.Inner.IpAsync($"address replace {TunnelPair.First6}/64 dev {pair.First.Interface} nodad");
         await pair.Second.SetAsync($"peer {pair.First.Keys.Public} remove");
         string shared = preshared ? "preshared-key " + Lab.WriteFile("again.psk", first.PresharedKey!) : "";
         await pair.Second.SetPeerAsync(

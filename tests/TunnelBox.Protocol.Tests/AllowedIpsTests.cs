@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using System.Net;
+using TunnelBox.Linux.Clock;
 using Xunit.Abstractions;
 
 namespace TunnelBox.Protocol.Tests;
@@ -207,7 +207,8 @@ public sealed class AllowedIpsTests(ITestOutputHelper output)
     [Fact]
     public void A_hundred_and_thirty_thousand_prefixes_load_in_under_a_second()
     {
-        var watch = Stopwatch.StartNew();
+        // Processor time of this thread, so that a busy machine does not fail the test.
+        long start = ThreadClock.Nanoseconds();
         AllowedIpsBuilder<Peer> builder = AllowedIps<Peer>.Empty.ToBuilder();
         for (uint i = 0; i < 130_560; i++)
         {
@@ -215,11 +216,24 @@ public sealed class AllowedIpsTests(ITestOutputHelper output)
         }
 
         AllowedIps<Peer> table = builder.ToImmutable();
-        TimeSpan load = watch.Elapsed;
+        double load = (ThreadClock.Nanoseconds() - start) / 1e6;
         Assert.Equal(130_560, table.PrefixesOf(_a).Length);
 
+        // One change must not copy the peer's whole list: a hundred of those would be 300 MB.
+        AllowedIps<Peer> changed = table;
+        long allocated = GC.GetAllocatedBytesForCurrentThread();
+        for (uint i = 0; i < 100; i++)
+        {
+            changed = changed.With(new IpPrefix((11u << 24) + i, 32, false), _a);
+        }
+
+        allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
+        output.WriteLine($"{allocated / 100} bytes allocated by one change");
+        Assert.InRange(allocated, 1, 20_000_000);
+        Assert.Equal(130_660, changed.CountOf(_a));
+
         // One by one to another peer, and then all of them away: neither may be quadratic.
-        watch.Restart();
+        start = ThreadClock.Nanoseconds();
         builder = table.ToBuilder();
         foreach (IpPrefix prefix in table.PrefixesOf(_a))
         {
@@ -227,11 +241,11 @@ public sealed class AllowedIpsTests(ITestOutputHelper output)
         }
 
         Assert.Equal(130_560, builder.RemoveOwner(_b));
-        TimeSpan move = watch.Elapsed;
+        double move = (ThreadClock.Nanoseconds() - start) / 1e6;
         Assert.Empty(builder.ToImmutable().ToList());
-        output.WriteLine($"load {load.TotalMilliseconds:F0} ms, move and remove {move.TotalMilliseconds:F0} ms");
-        Assert.True(load < TimeSpan.FromSeconds(1), $"loading took {load}");
-        Assert.True(move < TimeSpan.FromSeconds(2), $"moving took {move}");
+        output.WriteLine($"load {load:F0} ms, move and remove {move:F0} ms");
+        Assert.True(load < 1000, $"loading took {load} ms");
+        Assert.True(move < 2000, $"moving took {move} ms");
     }
 
     [Fact]
@@ -253,17 +267,18 @@ public sealed class AllowedIpsTests(ITestOutputHelper output)
         AllowedIps<Peer> table = builder.ToImmutable();
         double perPrefix = (GC.GetTotalMemory(forceFullCollection: true) - before) / (double)peers.Length;
         output.WriteLine($"{perPrefix:F1} bytes a prefix");
-        Assert.InRange(perPrefix, 100, 300);
+        Assert.InRange(perPrefix, 100, 250);
 
-        var watch = Stopwatch.StartNew();
+        long start = ThreadClock.Nanoseconds();
         AllowedIps<Peer> fewer = table;
         for (int i = 0; i < 1000; i++)
         {
             fewer = fewer.WithoutOwner(peers[i * 100]);
         }
 
-        output.WriteLine($"removing one peer: {watch.Elapsed.TotalMicroseconds / 1000:F1} us");
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(1), $"1,000 removals took {watch.Elapsed}");
+        double removal = (ThreadClock.Nanoseconds() - start) / 1e6;
+        output.WriteLine($"removing one peer: {removal:F1} us");
+        Assert.True(removal < 1000, $"1,000 removals took {removal} ms");
         Assert.Equal(99_000, fewer.Count);
         Assert.Equal(100_000, table.Count);
         GC.KeepAlive(table);

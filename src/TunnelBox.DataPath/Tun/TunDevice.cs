@@ -38,7 +38,7 @@ public sealed unsafe class TunDevice : IDisposable
         _ports = new TunPort[queues.Length];
         for (int i = 0; i < queues.Length; i++)
         {
-            _ports[i] = new TunPort(queues[i], offloads, this);
+            _ports[i] = new TunPort(queues[i], offloads, () => Name);
         }
     }
 
@@ -90,7 +90,7 @@ public sealed unsafe class TunDevice : IDisposable
                 }
             }
 
-            TunControl.Negotiate(queues[0], offloads, options.Offloads && false);
+            TunControl.Negotiate(queues[0], offloads, options.Offloads);
             return new TunDevice(queues, offloads);
         }
         catch

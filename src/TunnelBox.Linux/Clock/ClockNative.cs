@@ -7,6 +7,7 @@ namespace TunnelBox.Linux.Clock;
 internal static unsafe partial class ClockNative
 {
     public const int CLOCK_MONOTONIC = 1;
+    public const int CLOCK_THREAD_CPUTIME_ID = 3;
     public const int CLOCK_BOOTTIME = 7;
     public const int AF_NETLINK = 16;
     public const int NETLINK_KOBJECT_UEVENT = 15;

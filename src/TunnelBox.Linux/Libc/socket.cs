@@ -149,6 +149,14 @@ public static unsafe partial class LibC
     /// <returns>A descriptor, or −errno.</returns>
     public static int socket(int domain, int type, int protocol) => Check(NativeSocket(domain, type, protocol));
 
+    /// <summary>socketpair(2).</summary>
+    /// <param name="domain">AF_UNIX.</param>
+    /// <param name="type">SOCK_*.</param>
+    /// <param name="protocol">0.</param>
+    /// <param name="pair">Two descriptors.</param>
+    /// <returns>0, or −errno.</returns>
+    public static int socketpair(int domain, int type, int protocol, int* pair) => Check(NativeSocketpair(domain, type, protocol, pair));
+
     /// <summary>bind(2).</summary>
     /// <param name="fd">Socket.</param>
     /// <param name="address">Address.</param>
@@ -246,6 +254,9 @@ public static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "socket", SetLastError = true)]
     private static partial int NativeSocket(int domain, int type, int protocol);
+
+    [LibraryImport(Library, EntryPoint = "socketpair", SetLastError = true)]
+    private static partial int NativeSocketpair(int domain, int type, int protocol, int* pair);
 
     [LibraryImport(Library, EntryPoint = "bind", SetLastError = true)]
     private static partial int NativeBind(int fd, void* address, uint length);

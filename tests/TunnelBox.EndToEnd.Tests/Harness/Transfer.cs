@@ -6,6 +6,13 @@ internal sealed record DatagramCount(int Sent, int Received, int Reordered, int 
     /// <summary>Datagrams that did not arrive.</summary>
     public int Lost => Sent - Received;
 
+    /// <summary>How many of the datagrams with these numbers did not arrive.</summary>
+    public int LostBetween(int from, int to)
+    {
+        return Gaps.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(static gap => gap.Split('-'))
+            .Sum(gap => Math.Max(0, Math.Min(to, int.Parse(gap[1])) - Math.Max(from, int.Parse(gap[0])) + 1));
+    }
+
     /// <summary>Fails unless all came whole and in order, but for a few lost.</summary>
     public void Expect(int mayBeLost)
     {

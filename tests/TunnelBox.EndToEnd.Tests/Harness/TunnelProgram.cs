@@ -33,6 +33,9 @@ internal enum Lacks
 
     /// <summary>Any word is taken as a name, also an empty one and one that looks like a flag.</summary>
     NameCheck = 256,
+
+    /// <summary>Socket buffers are what the system gives by default (208 KiB), so a busy machine loses bursts.</summary>
+    LargeBuffers = 512,
 }
 
 /// <summary>A program that is started as <c>PROGRAM [-f] INTERFACE</c> and serves the cross-platform UAPI.</summary>
@@ -40,7 +43,7 @@ internal sealed record TunnelProgram(string Path, Lacks Lacks)
 {
     private const Lacks OfWireGuardGo =
         Lacks.Ecn | Lacks.DontFragmentClear | Lacks.AtomicSet | Lacks.LoopGuard | Lacks.Remedies
-        | Lacks.VanishedSource | Lacks.OwnSession | Lacks.NameCheck;
+        | Lacks.VanishedSource | Lacks.OwnSession | Lacks.NameCheck | Lacks.LargeBuffers;
 
     private static readonly Lazy<Task<TunnelProgram>> s_go2022 = new(() => FetchAsync("2022", OfWireGuardGo));
     private static readonly Lazy<Task<TunnelProgram>> s_go2023 = new(() => FetchAsync("2023", OfWireGuardGo | Lacks.NarrowRoute));

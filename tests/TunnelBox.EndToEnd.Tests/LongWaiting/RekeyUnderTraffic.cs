@@ -7,8 +7,8 @@ internal static class RekeyUnderTraffic
 {
     private const int Seconds = 130, Rate = 100, InitiationType = 1;
 
-    /// <summary>Datagrams that may be lost in 13,000 on a machine that is busy with other tests.</summary>
-    private const int FewLost = 5;
+    /// <summary>Datagrams that may be lost around the rekey, and in all: the machine is busy with other tests meanwhile.</summary>
+    private const int LostAtRekey = 3, LostInAll = Seconds * Rate / 100;
 
     public static async Task RunAsync(Lab lab)
     {
@@ -19,12 +19,14 @@ internal static class RekeyUnderTraffic
         long firstHandshake = (await pair.First.PeerAsync(pair.Second)).LatestHandshake;
 
         Task<Iperf3Result> tcp = Iperf3.RunAsync(
-            lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, $"-t {Seconds} -b 2M");
+            lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, $"-t {Seconds} -b 2M -l 4K");
         DatagramCount udp = await Transfer.UdpAsync(
             lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second6, Seconds * Rate, Rate, size: 500);
         Iperf3Result stream = await tcp;
 
-        udp.Expect(FewLost);
+        udp.Expect(pair.Second.Program.Is(Lacks.LargeBuffers) ? LostInAll * 3 : LostInAll);
+        int lost = udp.LostBetween(117 * Rate, 125 * Rate);
+        Assert.True(lost <= LostAtRekey, $"{lost} of {udp} were lost around the rekey");
         // 2 Mbit/s were asked for; a stall of more than 13 s would miss nine tenths of it.
         Assert.InRange(stream.ReceivedRate, 1.8e6, double.MaxValue);
 

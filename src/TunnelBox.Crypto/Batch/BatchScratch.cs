@@ -1,0 +1,115 @@
+using System.Runtime.InteropServices;
+
+namespace TunnelBox.Crypto.Batch;
+
+/// <summary>An engine's working memory: one aligned block, laid out once.</summary>
+internal sealed unsafe class BatchScratch : IDisposable
+{
+    /// <summary>Packets a sub-batch: enough to fill every lane of the widest kernels, few enough to stay in the nearest cache.</summary>
+    public const int SubBatch = 16;
+
+    /// <summary>Packets that are sorted together.</summary>
+    public const int Slice = 64;
+
+    /// <summary>Zero bytes that lanes read before their packet begins: the longest packet.</summary>
+    private const int Zeros = 65536 + 64;
+
+    private const int Vector = 64;
+
+    private byte* _memory;
+
+    public BatchScratch()
+    {
+        int lanes = Align(LaneBuffer.Size);
+        int columns = 9 * Vector;
+        int state = PolySlots.Count * Vector;
+        int rows = SubBatch * 64;
+        int size = Zeros + lanes + 2 * columns + state + 3 * rows + 64 + 2 * Vector + 2 * Slice * 8 + 2048;
+        _memory = (byte*)NativeMemory.AlignedAlloc((nuint)size, 4096);
+        NativeMemory.Clear(_memory, (nuint)size);
+        byte* next = _memory;
+        Zero = Take(ref next, Zeros);
+        Lanes = Take(ref next, lanes);
+        Columns = Take(ref next, columns);
+        MixedColumns = Take(ref next, columns);
+        State = Take(ref next, state);
+        KeyRows = Take(ref next, rows);
+        Tails = Take(ref next, rows);
+        Staged = Take(ref next, rows);
+        Trash = Take(ref next, 64);
+        Tags = Take(ref next, 2 * Vector);
+        Order = (AeadJob**)Take(ref next, Slice * 8);
+        Group = next;
+    }
+
+    /// <summary>Gets zero bytes, never written.</summary>
+    public byte* Zero { get; }
+
+    /// <summary>Gets the memory of the lane buffer.</summary>
+    public byte* Lanes { get; }
+
+    /// <summary>Gets the key columns of a burst with one key, and the column of nonce prefixes.</summary>
+    public byte* Columns { get; }
+
+    /// <summary>Gets the key columns of one pass with several keys, and the column of nonce prefixes.</summary>
+    public byte* MixedColumns { get; }
+
+    /// <summary>Gets a group's Poly1305 numbers (<see cref="PolySlots"/>).</summary>
+    public byte* State { get; }
+
+    /// <summary>Gets the first block of every packet's key stream, 64 bytes a packet.</summary>
+    public byte* KeyRows { get; }
+
+    /// <summary>Gets the last block of every packet's key stream, where that block is not whole.</summary>
+    public byte* Tails { get; }
+
+    /// <summary>Gets rows of ciphertext with zeros around, one a Poly1305 lane.</summary>
+    public byte* Staged { get; }
+
+    /// <summary>Gets 64 bytes that idle lanes write.</summary>
+    public byte* Trash { get; }
+
+    /// <summary>Gets a group's tags.</summary>
+    public byte* Tags { get; }
+
+    /// <summary>Gets the packets of a slice by length.</summary>
+    public AeadJob** Order { get; }
+
+    /// <summary>Gets the columns of a group: addresses, first blocks and lengths.</summary>
+    public byte* Group { get; }
+
+    public void Dispose()
+    {
+        if (_memory != null)
+        {
+            NativeMemory.AlignedFree(_memory);
+            _memory = null;
+        }
+    }
+
+    /// <summary>Zeroes everything that depends on keys.</summary>
+    /// <param name="packets">Packets of the largest sub-batch.</param>
+    /// <param name="several">Whether several keys were at work.</param>
+    public void Wipe(int packets, bool several)
+    {
+        new Span<byte>(Columns, 8 * Vector).Clear();
+        if (several)
+        {
+            new Span<byte>(MixedColumns, 8 * Vector).Clear();
+        }
+
+        new Span<byte>(State, PolySlots.Column * Vector).Clear();
+        new Span<byte>(KeyRows, packets * 64).Clear();
+        new Span<byte>(Tails, packets * 64).Clear();
+        new Span<byte>(Trash, 64 + 2 * Vector).Clear();
+    }
+
+    private static int Align(int bytes) => (bytes + 63) & ~63;
+
+    private static byte* Take(ref byte* next, int bytes)
+    {
+        byte* taken = next;
+        next += Align(bytes);
+        return taken;
+    }
+}

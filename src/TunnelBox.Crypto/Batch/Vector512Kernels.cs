@@ -1,0 +1,46 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace TunnelBox.Crypto.Batch;
+
+/// <summary>Kernels for AVX-512 (F, BW): 16 blocks, 8 packets.</summary>
+internal unsafe partial struct Vector512Kernels : IBatchKernels
+{
+    /// <inheritdoc/>
+    public static string Name => "vector512";
+
+    /// <inheritdoc/>
+    public static bool IsSupported => Avx512BW.IsSupported;
+
+    /// <inheritdoc/>
+    public static int BlockLanes => 16;
+
+    /// <inheritdoc/>
+    public static int FewLanes => 8;
+
+    /// <inheritdoc/>
+    public static int PolyLanes => 8;
+
+    /// <inheritdoc/>
+    public static int VectorBytes => 64;
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Mix(byte* destination, byte* source, byte* keyStream, int count)
+    {
+        Vector512<byte> mask = Vector512.LessThan(Vector512<byte>.Indices, Vector512.Create((byte)count));
+        Vector512<byte> mixed = Avx512BW.MaskLoad(source, mask, Vector512<byte>.Zero) ^ Vector512.Load(keyStream);
+        Avx512BW.MaskStore(destination, mask, mixed);
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Stage(byte* row, byte* source, int from, int to)
+    {
+        // One unsigned comparison tests both ends of the range.
+        Vector512<byte> mask = Vector512.LessThan(
+            Vector512<byte>.Indices - Vector512.Create((byte)from), Vector512.Create((byte)(to - from)));
+        Vector512.Store(Avx512BW.MaskLoad(source, mask, Vector512<byte>.Zero), row);
+    }
+}
