@@ -36,7 +36,9 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
             server.Start();
             if (SayReady(tunnel.InterfaceName))
             {
-                log.Info($"Stopping: {_end.Task.GetAwaiter().GetResult()}.");
+                // Not inside the message: a level that is off does not evaluate its arguments.
+                string reason = _end.Task.GetAwaiter().GetResult();
+                log.Info($"Stopping: {reason}.");
             }
 
             WatchTheEnd();
