@@ -176,6 +176,37 @@ public sealed unsafe class UdpPortTests
     }
 
     [Fact]
+    public void A_segmentation_offload_that_fails_with_EIO_stays_off_with_one_report_and_nothing_is_lost()
+    {
+        var reports = new List<string>();
+        using var a = UdpSockets.Open(new UdpSocketOptions { Report = reports.Add });
+        using var b = UdpSockets.Open(new UdpSocketOptions());
+        Endpoint to = Packets.Endpoint("127.0.0.1", b.Port);
+        using var memory = new NativeRegion(64 * 1024);
+        var burst = new Burst();
+        Assert.Contains("segment", a.Ports[0].Description, StringComparison.Ordinal);
+        FailingCall.Run(FailingCall.SendMmsg, Definitions.EIO, () =>
+        {
+            for (int round = 0; round < 3; round++)
+            {
+                burst.Clear();
+                for (int i = 0; i < Burst.Capacity; i++)
+                {
+                    *(int*)(memory.Address + (i * 1024)) = i;
+                    Packets.Add(burst, memory.Address + (i * 1024), 900, to);
+                }
+
+                a.Ports[0].Send(burst);
+                Assert.All(burst.Verdict, verdict => Assert.Equal(Verdict.Done, verdict));
+                Assert.Equal(Enumerable.Range(0, 64), Packets.Collect(b.Ports[0], 64).Select(p => BitConverter.ToInt32(p.Data)));
+            }
+        });
+        Assert.Contains("EIO", Assert.Single(reports), StringComparison.Ordinal);
+        Assert.DoesNotContain("segment", a.Ports[0].Description, StringComparison.Ordinal);
+        Assert.False(to.SegmentationOff);
+    }
+
+    [Fact]
     public void No_allocation_over_many_bursts()
     {
         using var a = UdpSockets.Open(new UdpSocketOptions());
