@@ -4,16 +4,6 @@ using TunnelBox.Crypto;
 
 namespace TunnelBox.Configuration;
 
-/// <summary>Which keys a file may have.</summary>
-public enum WgDialect
-{
-    /// <summary>What wg(8) takes.</summary>
-    Wg,
-
-    /// <summary>What wg-quick(8) takes: the same, and Address, DNS, MTU, Table, PreUp and its kin, SaveConfig.</summary>
-    Quick,
-}
-
 /// <summary>
 /// Reads the wg format (wg(8), "CONFIGURATION FILE FORMAT"; wg-quick(8), "CONFIGURATION"): [Interface] and [Peer] sections,
 /// keys in any case, '#' comments. All faults of a file are found in one reading.
@@ -401,5 +391,4 @@ public sealed class WgFileReader
     }
 
     private void Fault(string key, string text) => _faults.Add(new ConfigurationFault(_path, _line, WgLine.Printable(key), text));
-
 }

@@ -40,12 +40,15 @@ internal static partial class HouseRules
     // Tests whose subject is no single file. A new line here needs as good a reason as these.
     private static readonly Dictionary<string, string> s_spanning = new(StringComparer.Ordinal)
     {
+        ["tests/TunnelBox.Control.Tests/WgQuickSideBySideTests.cs"] = "wg-quick(8) and tunnelctl on one file",
         ["tests/TunnelBox.Control.Tests/WgSideBySideTests.cs"] = "wg(8) and tunnelctl on one daemon",
         ["tests/TunnelBox.Crypto.Tests/Batch/ForcedWidthTests.cs"] = "all batch tests again on narrower processors",
         ["tests/TunnelBox.Crypto.Tests/Batch/Generator/KernelGeneratorTests.cs"] = "the generator of the kernels stands with the tests",
         ["tests/TunnelBox.Crypto.Tests/Batch/GuardPageTests.cs"] = "every kernel against the ends of memory",
         ["tests/TunnelBox.Crypto.Tests/Batch/Rfc8439Tests.cs"] = "the RFC's vectors through every kernel",
         ["tests/TunnelBox.DataPath.Tests/Tun/TunTrafficTests.cs"] = "real traffic through all of Tun/",
+        ["tests/TunnelBox.DataPath.Tests/Udp/UdpPathTests.cs"] = "real datagrams through all of Udp/",
+        ["tests/TunnelBox.Linux.Tests/Libc/AbiTests.cs"] = "every struct of Libc/ against the C compiler",
         ["tests/TunnelBox.Protocol.Tests/CookieTests.cs"] = "a cookie's way through maker and checker",
         ["tests/TunnelBox.Service.Tests/DaemonProcessTests.cs"] = "the program as it runs",
     };

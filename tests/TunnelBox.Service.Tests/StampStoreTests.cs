@@ -83,20 +83,21 @@ public sealed class StampStoreTests : IDisposable
     public void No_crash_at_any_moment_lowers_a_stamp_nor_runs_away_from_time()
     {
         Random random = new(11);
+        Tai64n disk = default;
         Tai64n highest = default;
         DateTimeOffset latest = _time.GetUtcNow();
-        DeviceStamps stamps = Open();
-        for (int step = 0; step < 3000; step++)
+        Run run = new();
+        DeviceStamps stamps = Start();
+        for (int step = 0; step < 20_000; step++)
         {
             switch (random.Next(20))
             {
                 case 0:
-                    // A crash: nobody disposes.
-                    stamps = Open();
+                    Crash();
                     break;
                 case 1:
                     stamps.Dispose();
-                    stamps = Open();
+                    stamps = Start();
                     break;
                 case 2:
                     _time.SetClock(latest - TimeSpan.FromSeconds(random.Next(100_000)));
@@ -104,25 +105,70 @@ public sealed class StampStoreTests : IDisposable
                 case 3:
                     _time.SetClock(latest);
                     break;
-                case 4:
-                    // Power fails between the new file and its renaming, or while it is written.
-                    File.WriteAllText(FilePath + ".new", "40000"[..random.Next(6)]);
-                    stamps = Open();
-                    break;
                 default:
                     _time.Advance(TimeSpan.FromSeconds(random.NextDouble() * 100));
                     break;
             }
 
             latest = _time.GetUtcNow() > latest ? _time.GetUtcNow() : latest;
-            Tai64n taken = stamps.Next();
-            Assert.True(taken > highest, $"step {step}: {taken} after {highest}");
-            highest = taken;
-            Tai64n bound = Tai64n.From(latest + DeviceStamps.Reservation).Add(3000 * DeviceStamps.StepAhead);
-            Assert.True(taken <= bound, $"step {step}: {taken} runs away from {bound}");
+            run.CrashInSave = random.Next(10) - 8;
+            try
+            {
+                Tai64n taken = stamps.Next();
+                Assert.True(taken > highest, $"step {step}: {taken} after {highest}");
+                highest = taken;
+                Tai64n bound = Tai64n.From(latest + DeviceStamps.Reservation).Add(20_000 * DeviceStamps.StepAhead);
+                Assert.True(taken <= bound, $"step {step}: {taken} runs away from {bound}");
+            }
+            catch (IOException)
+            {
+                Crash();
+            }
+
+            run.CrashInSave = -1;
         }
 
         stamps.Dispose();
+
+        void Crash()
+        {
+            // The dead write no more.
+            lock (run)
+            {
+                run.Dead = true;
+            }
+
+            stamps = Start();
+        }
+
+        DeviceStamps Start()
+        {
+            Run mine = run = new();
+            return new DeviceStamps(disk, limit => Save(mine, limit), _time);
+        }
+
+        void Save(Run mine, Tai64n limit)
+        {
+            lock (mine)
+            {
+                if (mine.Dead)
+                {
+                    return;
+                }
+
+                // -8 to -1: no crash; 0: before the disk has it; 1: after.
+                if (mine.CrashInSave == 0 && Environment.CurrentManagedThreadId == mine.Thread)
+                {
+                    throw new IOException("power failed");
+                }
+
+                disk = limit;
+                if (mine.CrashInSave == 1 && Environment.CurrentManagedThreadId == mine.Thread)
+                {
+                    throw new IOException("power failed");
+                }
+            }
+        }
     }
 
     [Fact]
@@ -230,4 +276,14 @@ public sealed class StampStoreTests : IDisposable
     }
 
     private DeviceStamps Open() => new StampStore(_directory, _log, _time).Open(s_device);
+
+    /// <summary>One life of a process, as far as its disk knows it.</summary>
+    private sealed class Run
+    {
+        public int Thread { get; } = Environment.CurrentManagedThreadId;
+
+        public bool Dead { get; set; }
+
+        public int CrashInSave { get; set; } = -1;
+    }
 }

@@ -109,8 +109,8 @@ public sealed unsafe class TunDeviceTests
         {
             var problem = Assert.Throws<PortException>(() => TunDevice.Adopt(LibC.eventfd(0, 0), offloads: true, null));
             Assert.Contains("TUNSETIFF", problem.Message, StringComparison.Ordinal);
-            problem = Assert.Throws<PortException>(() => TunDevice.Adopt(OpenTun("tb8", Definitions.IFF_TUN), offloads: true, null));
-            Assert.Contains("IFF_NO_PI", problem.Message, StringComparison.Ordinal);
+            problem = Assert.Throws<PortException>(() => TunDevice.Adopt(OpenTun("tb8", Definitions.IFF_TAP | Definitions.IFF_NO_PI), offloads: true, null));
+            Assert.Contains("IFF_TUN", problem.Message, StringComparison.Ordinal);
         });
     }
 

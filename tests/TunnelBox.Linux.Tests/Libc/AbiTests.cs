@@ -27,7 +27,7 @@ public sealed class AbiTests
     private static FieldInfo[] Constants => typeof(Definitions).GetFields(BindingFlags.Public | BindingFlags.Static);
 
     private static Type[] Structs =>
-        [.. typeof(LibC).Assembly.GetExportedTypes().Where(t => t.Namespace == typeof(LibC).Namespace && t.IsValueType && !t.IsEnum)];
+        [.. typeof(LibC).Assembly.GetExportedTypes().Where(t => t.Namespace == typeof(LibC).Namespace && t.IsValueType && !t.IsEnum && !t.IsNested)];
 
     [Fact]
     public void Every_constant_and_struct_is_as_in_c()
@@ -66,7 +66,7 @@ public sealed class AbiTests
         }
 
         Assert.Empty(wrong);
-        Assert.True(Constants.Length > 150 && Structs.Length > 12);
+        Assert.True(Constants.Length > 140 && Structs.Length >= 12);
     }
 
     [Fact]
