@@ -89,7 +89,9 @@ public sealed class SecretWriter(Stream stream) : IDisposable
     /// <returns>This writer.</returns>
     public SecretWriter Network(IPNetwork network)
     {
-        _used += IpText.Format(network, Room());
+        // Room may send and begin anew, so it comes before the count is read.
+        int written = IpText.Format(network, Room());
+        _used += written;
         return this;
     }
 
@@ -98,7 +100,9 @@ public sealed class SecretWriter(Stream stream) : IDisposable
     /// <returns>This writer.</returns>
     public SecretWriter Address(IPAddress address)
     {
-        _used += IpText.Format(address, Room());
+        // Room may send and begin anew, so it comes before the count is read.
+        int written = IpText.Format(address, Room());
+        _used += written;
         return this;
     }
 
@@ -107,7 +111,9 @@ public sealed class SecretWriter(Stream stream) : IDisposable
     /// <returns>This writer.</returns>
     public SecretWriter Endpoint(IPEndPoint endpoint)
     {
-        _used += IpText.Format(endpoint, Room());
+        // Room may send and begin anew, so it comes before the count is read.
+        int written = IpText.Format(endpoint, Room());
+        _used += written;
         return this;
     }
 
