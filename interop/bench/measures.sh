@@ -103,8 +103,8 @@ warm_up() {
 }
 
 resident() { awk '/^VmRSS:/ { print $2 * 1024 }' "/proc/${daemon[$1]}/status"; }
-# Nanoseconds of processor time of all threads; /proc/PID/stat counts in hundredths of a second, too coarse for an idle program.
-processor_time() { awk '{ sum += $1 } END { printf "%.0f", sum }' "/proc/${daemon[$1]}/task/"*/schedstat; }
+# Seconds of processor time, threads that ended included; the kernel counts them in hundredths.
+processor_time() { awk -v hertz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); split($0, field); print (field[12] + field[13]) / hertz }' "/proc/${daemon[$1]}/stat"; }
 
 measure_idle() {
     local side end interface
@@ -120,7 +120,7 @@ measure_idle() {
     for side in ours theirs; do
         for end in 1 2; do
             interface=$(interface_of "$side" "$end")
-            keep idle-processor "$side" "$(calculate "100 * ($(processor_time "$interface") - ${before[$interface]}) / ($idle_seconds * 1e9)" 3)"
+            keep idle-processor "$side" "$(calculate "100 * ($(processor_time "$interface") - ${before[$interface]}) / $idle_seconds" 3)"
         done
         note "$side: $(median <"$work/values/idle-processor.$side") % of a core, $(median <"$work/values/idle-memory.$side") MB"
     done

@@ -72,7 +72,10 @@ make_tunnel() { # SIDE
                 "${private[end]}" "${port[$side]}" "$(wg pubkey <<<"${private[other]}")" "${subnet[$side]}" "$other" "$other" "${port[$side]}" \
                 >"$work/$interface.conf"
         )
-        inside "$id-$end" wg setconf "$interface" "$work/$interface.conf"
+        inside "$id-$end" wg setconf "$interface" "$work/$interface.conf" || {
+            sed 's/^/      /' "$work/$interface.log" >&2
+            fail "${program[$side]} did not take its configuration as $interface: see its lines above"
+        }
         ip -n "$id-$end" address add "${subnet[$side]}.$end/24" dev "$interface"
         ip -n "$id-$end" link set "$interface" mtu "$mtu" up
     done

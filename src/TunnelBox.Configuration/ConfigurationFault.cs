@@ -9,6 +9,9 @@ namespace TunnelBox.Configuration;
 /// <param name="Text">What is wrong and what is allowed, one sentence; never a secret.</param>
 public readonly record struct ConfigurationFault(string Source, int Line, string Key, string Text)
 {
+    private const int LongestWord = 32;
+    private const int LongestQuote = 60;
+
     /// <inheritdoc/>
     public override string ToString()
     {
@@ -27,19 +30,48 @@ public readonly record struct ConfigurationFault(string Source, int Line, string
         return text.Append(Text).ToString();
     }
 
-    /// <summary>Quotes a piece of input for a message: printable ASCII only, and not too long.</summary>
+    /// <summary>Quotes a piece of input for a message: printable ASCII only, not too long, and nothing that could be a key.</summary>
     /// <param name="input">The bytes.</param>
     /// <returns>The quotation, with its marks.</returns>
     public static string Quote(ReadOnlySpan<byte> input)
     {
-        const int Longest = 60;
         StringBuilder text = new("\"");
-        foreach (byte b in input[..Math.Min(input.Length, Longest)])
+        int run = 0;
+        for (int i = 0; i <= input.Length; i++)
+        {
+            if (i < input.Length && (char.IsAsciiLetterOrDigit((char)input[i]) || input[i] is (byte)'+' or (byte)'/'))
+            {
+                run++;
+                continue;
+            }
+
+            // Nothing else in these files has so many letters on end.
+            text.Append(run >= LongestWord ? "(hidden)" : Printable(input.Slice(i - run, run)));
+            text.Append(i < input.Length ? Printable(input.Slice(i, 1)) : string.Empty);
+            run = 0;
+            if (text.Length > LongestQuote)
+            {
+                text.Length = LongestQuote;
+                text.Append("...");
+                break;
+            }
+        }
+
+        return text.Append('"').ToString();
+    }
+
+    /// <summary>Gives input as printable ASCII, '?' for the rest.</summary>
+    /// <param name="input">The bytes; no secret.</param>
+    /// <returns>As many characters as bytes.</returns>
+    public static string Printable(ReadOnlySpan<byte> input)
+    {
+        StringBuilder text = new(input.Length);
+        foreach (byte b in input)
         {
             text.Append(b is >= 32 and < 127 ? (char)b : '?');
         }
 
-        return text.Append(input.Length > Longest ? "...\"" : "\"").ToString();
+        return text.ToString();
     }
 }
 

@@ -22,7 +22,7 @@ public static class KeyFile
 
         foreach (byte c in bytes[Math.Min(bytes.Length, KeyText.Base64Size)..])
         {
-            if (c != 0 && !WgFileReader.IsSpace(c))
+            if (c != 0 && !WgLine.IsSpace(c))
             {
                 return false;
             }

@@ -89,7 +89,7 @@ public sealed class SecretWriter(Stream stream) : IDisposable
     /// <returns>This writer.</returns>
     public SecretWriter Network(IPNetwork network)
     {
-        // Room may send and begin anew, so it comes before the count is read.
+        // Two statements: Room may send, and then counts from zero.
         int written = IpText.Format(network, Room());
         _used += written;
         return this;
@@ -100,7 +100,7 @@ public sealed class SecretWriter(Stream stream) : IDisposable
     /// <returns>This writer.</returns>
     public SecretWriter Address(IPAddress address)
     {
-        // Room may send and begin anew, so it comes before the count is read.
+        // Two statements: Room may send, and then counts from zero.
         int written = IpText.Format(address, Room());
         _used += written;
         return this;
@@ -111,7 +111,7 @@ public sealed class SecretWriter(Stream stream) : IDisposable
     /// <returns>This writer.</returns>
     public SecretWriter Endpoint(IPEndPoint endpoint)
     {
-        // Room may send and begin anew, so it comes before the count is read.
+        // Two statements: Room may send, and then counts from zero.
         int written = IpText.Format(endpoint, Room());
         _used += written;
         return this;

@@ -37,6 +37,7 @@ public static class SettingsReader
             ConfigurationRoot root = new([json]);
             faults.AddRange(json.Faults);
             settings = Apply(settings, root, interfaceName, faults, (key, text) => new ConfigurationFault(path, json.LineOf(key) ?? 0, key, text));
+            faults = [.. faults.OrderBy(fault => fault.Line)];
         }
 
         IConfigurationRoot environment = new ConfigurationBuilder().AddEnvironmentVariables(Prefix).Build();

@@ -1,18 +1,8 @@
-using System.Security.Cryptography;
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using TunnelBox.Crypto;
 
 namespace TunnelBox.Configuration;
-
-/// <summary>Which keys a file may have.</summary>
-public enum WgDialect
-{
-    /// <summary>What wg(8) takes.</summary>
-    Wg,
-
-    /// <summary>What wg-quick(8) takes: the same, and Address, DNS, MTU, Table, PreUp and its kin, SaveConfig.</summary>
-    Quick,
-}
 
 /// <summary>
 /// Reads the wg format (wg(8), "CONFIGURATION FILE FORMAT"; wg-quick(8), "CONFIGURATION"): [Interface] and [Peer] sections,
@@ -87,7 +77,18 @@ public sealed class WgFileReader
     /// <param name="dialect">Which keys are allowed.</param>
     /// <returns>The file; the caller disposes it.</returns>
     /// <exception cref="ConfigurationFaultsException">The file has faults.</exception>
-    public static WgFile Parse(ReadOnlySpan<byte> bytes, string path, WgDialect dialect)
+    public static WgFile Parse(ReadOnlySpan<byte> bytes, string path, WgDialect dialect) =>
+        TryParse(bytes, path, dialect, out WgFile? file, out List<ConfigurationFault> faults) ? file : throw new ConfigurationFaultsException(faults);
+
+    /// <summary>Reads the bytes of a file without an exception for faults.</summary>
+    /// <param name="bytes">The whole file.</param>
+    /// <param name="path">Its name in faults.</param>
+    /// <param name="dialect">Which keys are allowed.</param>
+    /// <param name="file">The file, when the answer is true; the caller disposes it.</param>
+    /// <param name="faults">The faults, when the answer is false.</param>
+    /// <returns>Whether the file has no faults.</returns>
+    public static bool TryParse(
+        ReadOnlySpan<byte> bytes, string path, WgDialect dialect, [NotNullWhen(true)] out WgFile? file, out List<ConfigurationFault> faults)
     {
         WgFileReader reader = new(path, dialect, new WgFile());
         if (bytes.StartsWith("\uFEFF"u8))
@@ -104,13 +105,14 @@ public sealed class WgFileReader
 
         reader.EndSection();
         reader.WarnOfTwins();
-        if (reader._faults.Count > 0)
+        faults = [.. reader._faults.OrderBy(fault => fault.Line)];
+        file = faults.Count == 0 ? reader._file : null;
+        if (file is null)
         {
             reader._file.Dispose();
-            throw new ConfigurationFaultsException(reader._faults);
         }
 
-        return reader._file;
+        return file is not null;
     }
 
     private static void WarnIfOpen(WgFile file, string path)
@@ -134,12 +136,12 @@ public sealed class WgFileReader
     {
         _line++;
         int hash = raw.IndexOf((byte)'#');
-        ReadOnlySpan<byte> text = Trim(hash < 0 ? raw : raw[..hash]);
+        ReadOnlySpan<byte> text = WgLine.Trim(hash < 0 ? raw : raw[..hash]);
         if (text.IsEmpty)
         {
             if (hash >= 0)
             {
-                Comment(Trim(raw[(hash + 1)..]));
+                Comment(WgLine.Trim(raw[(hash + 1)..]));
             }
 
             return;
@@ -160,20 +162,27 @@ public sealed class WgFileReader
         int equals = text.IndexOf((byte)'=');
         if (equals < 0)
         {
-            Fault(string.Empty, $"{ConfigurationFault.Quote(KeyPart(text))} is no line of a wg file; [Interface], [Peer] or KEY = VALUE is allowed.");
+            Fault(string.Empty, $"{ConfigurationFault.Quote(WgLine.FirstWord(text))} is no line of a wg file; [Interface], [Peer] or KEY = VALUE is allowed.");
             return;
         }
 
         // A text without spaces is what wg reads; the commands of wg-quick keep theirs.
-        string key = Encoding.Latin1.GetString(KeyPart(text[..equals])).Replace(" ", string.Empty).Replace("\t", string.Empty);
-        using Compact value = new(text[(equals + 1)..]);
-        KeyValue(key, value.Bytes, Trim(text[(equals + 1)..]));
+        using WgLine.Compact name = new(text[..equals]);
+        if (name.Bytes.Length > WgLine.LongestName)
+        {
+            Fault(string.Empty, "the line has no key's name before its '='; [Interface], [Peer] or KEY = VALUE is allowed.");
+            return;
+        }
+
+        string key = Encoding.Latin1.GetString(name.Bytes);
+        using WgLine.Compact value = new(text[(equals + 1)..]);
+        KeyValue(key, value.Bytes, WgLine.Trim(text[(equals + 1)..]));
     }
 
     private void Section(ReadOnlySpan<byte> text)
     {
         EndSection();
-        using Compact compact = new(text);
+        using WgLine.Compact compact = new(text);
         _inInterface = Ascii.EqualsIgnoreCase(compact.Bytes, "[Interface]"u8);
         if (_inInterface)
         {
@@ -242,25 +251,25 @@ public sealed class WgFileReader
         _peer.Comments.Add(comment);
         if (key.Equals("friendly_name", StringComparison.OrdinalIgnoreCase) || key.Equals("name", StringComparison.OrdinalIgnoreCase))
         {
-            _peer.Name = NameOf(comment[(equals + 1)..]);
+            _peer.Name = WgLine.NameOf(comment[(equals + 1)..]);
         }
         else if (_peer.Name is null && equals < 0 && _peer.Comments.Count == 1 && !_peerHasLines)
         {
-            _peer.Name = NameOf(comment);
+            _peer.Name = WgLine.NameOf(comment);
         }
-    }
-
-    private static string? NameOf(string text)
-    {
-        text = text.Trim();
-        bool clean = text.Length is > 0 and <= 64 && !text.Any(char.IsControl);
-        return clean ? text : null;
     }
 
     private void KeyValue(string key, ReadOnlySpan<byte> value, ReadOnlySpan<byte> spaced)
     {
         if (_unknownSection)
         {
+            return;
+        }
+
+        if (value.IsEmpty && Array.Exists([.. InterfaceKeys, .. PeerKeys], wg => wg.Equals(key, StringComparison.OrdinalIgnoreCase)))
+        {
+            _peerHasKey |= key.Equals("PublicKey", StringComparison.OrdinalIgnoreCase);
+            Fault(key, "the value is missing; give one, or take the line out.");
             return;
         }
 
@@ -308,7 +317,7 @@ public sealed class WgFileReader
         string? fault;
         if (key.Equals("PrivateKey", StringComparison.OrdinalIgnoreCase))
         {
-            byte[]? secret = Secret(value);
+            byte[]? secret = WgLine.Secret(value);
             section.PrivateKey = secret ?? section.PrivateKey;
             fault = secret is null ? WgValues.KeyFault : null;
         }
@@ -366,7 +375,7 @@ public sealed class WgFileReader
         }
         else if (key.Equals("PresharedKey", StringComparison.OrdinalIgnoreCase))
         {
-            byte[]? secret = Secret(value);
+            byte[]? secret = WgLine.Secret(value);
             peer.PresharedKey = secret ?? peer.PresharedKey;
             fault = secret is null ? WgValues.KeyFault : null;
         }
@@ -381,61 +390,5 @@ public sealed class WgFileReader
         }
     }
 
-    private void Fault(string key, string text) => _faults.Add(new ConfigurationFault(_path, _line, Printable(key), text));
-
-    private static string Printable(string key) => ConfigurationFault.Quote(Encoding.Latin1.GetBytes(key)).Trim('"');
-
-    private static byte[]? Secret(ReadOnlySpan<byte> base64)
-    {
-        byte[] secret = GC.AllocateArray<byte>(KeyText.KeySize, pinned: true);
-        return KeyText.TryFromBase64(base64, secret) ? secret : null;
-    }
-
-    /// <summary>The part of a broken line that may be shown: a key's name, never what could be a key.</summary>
-    private static ReadOnlySpan<byte> KeyPart(ReadOnlySpan<byte> text)
-    {
-        text = Trim(text);
-        return text.Length > 24 ? text[..24] : text;
-    }
-
-    private static ReadOnlySpan<byte> Trim(ReadOnlySpan<byte> text)
-    {
-        while (!text.IsEmpty && IsSpace(text[0]))
-        {
-            text = text[1..];
-        }
-
-        while (!text.IsEmpty && IsSpace(text[^1]))
-        {
-            text = text[..^1];
-        }
-
-        return text;
-    }
-
-    /// <summary>White space as isspace(3) has it in the C locale.</summary>
-    internal static bool IsSpace(byte c) => c is (byte)' ' or (>= 9 and <= 13);
-
-    /// <summary>A text without its white space, in memory that is wiped.</summary>
-    private readonly ref struct Compact
-    {
-        private readonly byte[] _bytes;
-        private readonly int _length;
-
-        public Compact(ReadOnlySpan<byte> text)
-        {
-            _bytes = GC.AllocateUninitializedArray<byte>(text.Length, pinned: true);
-            foreach (byte c in text)
-            {
-                if (!IsSpace(c))
-                {
-                    _bytes[_length++] = c;
-                }
-            }
-        }
-
-        public ReadOnlySpan<byte> Bytes => _bytes.AsSpan(0, _length);
-
-        public void Dispose() => CryptographicOperations.ZeroMemory(_bytes);
-    }
+    private void Fault(string key, string text) => _faults.Add(new ConfigurationFault(_path, _line, WgLine.Printable(key), text));
 }

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace TunnelBox.Configuration;
 
-/// <summary>Gives a wg-quick file without wg-quick's keys, line by line as it was written (wg-quick(8), <c>strip</c>).</summary>
+/// <summary>Gives a wg-quick file without wg-quick's keys, line by line as it was written but for white space at its ends (wg-quick(8), <c>strip</c>).</summary>
 public static class WgStrip
 {
     private static readonly string[] Keys = ["address", "dns", "mtu", "table", "preup", "postup", "predown", "postdown", "saveconfig"];
@@ -17,7 +17,7 @@ public static class WgStrip
         while (!bytes.IsEmpty)
         {
             int end = bytes.IndexOf((byte)'\n');
-            ReadOnlySpan<byte> line = end < 0 ? bytes : bytes[..end];
+            ReadOnlySpan<byte> line = (end < 0 ? bytes : bytes[..end]).Trim(" \t"u8);
             bytes = end < 0 ? default : bytes[(end + 1)..];
             int hash = line.IndexOf((byte)'#');
             ReadOnlySpan<byte> bare = hash < 0 ? line : line[..hash];

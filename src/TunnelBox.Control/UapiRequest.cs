@@ -19,7 +19,7 @@ public sealed class UapiRequest
     public const int MaxPeers = 1 << 20;
 
     /// <summary>Most allowed IPs one request may name.</summary>
-    public const int MaxAllowedIps = 1 << 23;
+    public const int MaxAllowedIps = 1 << 22;
 
     private PeerChange? _peer;
     private int _allowedIps;

@@ -12,13 +12,12 @@ namespace TunnelBox.Protocol;
 public sealed class RateLimiter
 {
     /// <summary>Messages a second that a source may send for good.</summary>
-    public const int PerSecond = 20;
+    public const int PerSecond = Limits.SourceRate;
 
     /// <summary>Messages that a source may send at once.</summary>
-    public const int Burst = 5;
+    public const int Burst = Limits.SourceBurst;
 
-    private const long NanosecondsPerSecond = 1_000_000_000;
-    private const long Cost = NanosecondsPerSecond / PerSecond;
+    private const long Cost = Limits.Second / PerSecond;
     private const long FullBucket = Cost * Burst;
     private const int InitialSlots = 64;
 
@@ -62,7 +61,7 @@ public sealed class RateLimiter
         ulong hash = _hash.Hash(source) ^ (from.IsIPv6 ? 1UL : 0);
         lock (_lock)
         {
-            if (_swept == long.MinValue || nowNanoseconds - _swept >= NanosecondsPerSecond)
+            if (_swept == long.MinValue || nowNanoseconds - _swept >= Limits.Second)
             {
                 Sweep(nowNanoseconds);
             }
@@ -105,7 +104,7 @@ public sealed class RateLimiter
         int kept = 0;
         for (int i = 0; i < _count; i++)
         {
-            if (now - _entries[i].Last < NanosecondsPerSecond)
+            if (now - _entries[i].Last < Limits.Second)
             {
                 _entries[kept++] = _entries[i];
             }

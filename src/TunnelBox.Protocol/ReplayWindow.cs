@@ -12,11 +12,10 @@ namespace TunnelBox.Protocol;
 public sealed class ReplayWindow
 {
     /// <summary>How far, in counters, a packet may lag behind the newest one: 8,128.</summary>
-    public const int Size = BitCount - BitsPerBlock;
+    public const int Size = Limits.ReplayWindowSize;
 
-    private const int BitCount = 8192;
     private const int BitsPerBlock = 64;
-    private const int BlockCount = BitCount / BitsPerBlock;
+    private const int BlockCount = (Size / BitsPerBlock) + 1;
     private const int BlockMask = BlockCount - 1;
 
     private readonly ulong[] _blocks = new ulong[BlockCount];
@@ -30,7 +29,7 @@ public sealed class ReplayWindow
     /// </returns>
     public bool Accept(ulong counter)
     {
-        if (counter >= RejectAfterMessages)
+        if (counter >= Limits.RejectAfterMessages)
         {
             return false;
         }
@@ -62,7 +61,7 @@ public sealed class ReplayWindow
     /// <returns>Whether the counter is still acceptable.</returns>
     public bool WouldAccept(ulong counter)
     {
-        if (counter >= RejectAfterMessages)
+        if (counter >= Limits.RejectAfterMessages)
         {
             return false;
         }
@@ -98,7 +97,4 @@ public sealed class ReplayWindow
             _blocks[(int)(current + step) & BlockMask] = 0;
         }
     }
-
-    // REJECT_AFTER_MESSAGES, WireGuard paper, section 6.1.
-    private const ulong RejectAfterMessages = ulong.MaxValue - (1UL << 13);
 }

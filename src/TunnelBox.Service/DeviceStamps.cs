@@ -7,25 +7,31 @@ namespace TunnelBox.Service;
 /// </summary>
 /// <remarks>
 /// <para>A file holds a limit that no sent stamp exceeds; it is raised, durably, before the first stamp beyond it is given
-/// out, and a start goes on above it. The limit lies <see cref="Reservation"/> ahead of the clock, so a busy device
-/// writes once in that time and an idle one never.</para>
+/// out, and a start goes on above it. The limit lies <see cref="Reservation"/> ahead of the clock, so an idle device
+/// never writes, and a busy one every half of it, beside the traffic: only the first handshake after a pause waits for the disk.</para>
 /// <para>While the stamps themselves are ahead of the clock (it was set back, or the last run crashed), they advance by a
-/// nanosecond each and the limit by one <see cref="TaiStamp.Grain"/>: a crash loop cannot run away from real time.
+/// nanosecond each and the limit by <see cref="StepAhead"/>: a crash loop cannot run away from real time.
 /// A clean end writes the last stamp itself.</para>
 /// </remarks>
 public sealed class DeviceStamps : IStampSource, IDisposable
 {
+    /// <summary>Nanoseconds by which the limit is raised while the stamps are ahead of the clock: millions of handshakes.</summary>
+    public const ulong StepAhead = 10_000_000;
+
+    // Taken before _lock, and alone while the disk is waited for.
+    private readonly Lock _saveLock = new();
     private readonly Lock _lock = new();
-    private readonly Action<TaiStamp> _save;
+    private readonly Action<Tai64n> _save;
     private readonly TimeProvider _time;
-    private TaiStamp _last;
-    private TaiStamp _limit;
+    private readonly Tai64nClock _clock;
+    private Tai64n _limit;
     private bool _given;
+    private bool _extending;
     private bool _disposed;
 
-    internal DeviceStamps(TaiStamp stored, Action<TaiStamp> save, TimeProvider time)
+    internal DeviceStamps(Tai64n stored, Action<Tai64n> save, TimeProvider time)
     {
-        _last = stored;
+        _clock = new Tai64nClock(time, stored);
         _limit = stored;
         _save = save;
         _time = time;
@@ -34,48 +40,93 @@ public sealed class DeviceStamps : IStampSource, IDisposable
     /// <summary>Gets how far the stored limit lies ahead of the clock when it is written.</summary>
     public static TimeSpan Reservation { get; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>Gives the next stamp; the caller may send it at once. Once in a <see cref="Reservation"/> this waits for the disk: not for workers.</summary>
+    /// <summary>Gives the next stamp; the caller may send it at once.</summary>
     /// <returns>The clock's time, or a nanosecond after the last stamp where the clock is not beyond that.</returns>
-    public TaiStamp Take()
-    {
-        lock (_lock)
-        {
-            TaiStamp now = TaiStamp.Of(_time.GetUtcNow());
-            _last = now > _last ? now : new TaiStamp(_last.Nanoseconds + 1);
-            _given = true;
-            if (_last > _limit)
-            {
-                _limit = new TaiStamp(Math.Max(now.Nanoseconds + (Reservation.Ticks * 100), _last.Nanoseconds + TaiStamp.Grain));
-                _save(_limit);
-            }
-
-            return _last;
-        }
-    }
-
-    /// <summary>Gives the next stamp as its 12 bytes.</summary>
-    /// <param name="label">At least 12 bytes.</param>
-    public void Take(Span<byte> label) => Take().Write(label);
-
-    /// <inheritdoc/>
     public Tai64n Next()
     {
-        Span<byte> label = stackalloc byte[Tai64n.Size];
-        Take(label);
-        return Tai64n.Read(label);
+        Tai64n stamp = _clock.Next();
+        bool covered;
+        bool extend;
+        lock (_lock)
+        {
+            _given = true;
+            covered = stamp <= _limit;
+            extend = covered && !_extending && FromNow(Reservation / 2) > _limit;
+            _extending |= extend;
+        }
+
+        if (!covered)
+        {
+            Raise(stamp);
+        }
+        else if (extend)
+        {
+            ThreadPool.QueueUserWorkItem(static stamps => stamps.Extend(), this, preferLocal: false);
+        }
+
+        return stamp;
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        lock (_lock)
+        lock (_saveLock)
         {
             if (!_disposed && _given)
             {
-                _save(_last);
+                _save(_clock.Last);
             }
 
             _disposed = true;
+        }
+    }
+
+    private Tai64n FromNow(TimeSpan duration) => Tai64n.From(_time.GetUtcNow() + duration);
+
+    private void Raise(Tai64n stamp)
+    {
+        lock (_saveLock)
+        {
+            Tai64n limit;
+            lock (_lock)
+            {
+                if (stamp <= _limit)
+                {
+                    return;
+                }
+
+                Tai64n least = stamp.Add(StepAhead);
+                limit = FromNow(Reservation) is var wanted && wanted > least ? wanted : least;
+            }
+
+            Save(limit);
+        }
+    }
+
+    private void Extend()
+    {
+        lock (_saveLock)
+        {
+            Tai64n limit = FromNow(Reservation);
+            if (!_disposed && limit > _limit)
+            {
+                Save(limit);
+            }
+
+            lock (_lock)
+            {
+                _extending = false;
+            }
+        }
+    }
+
+    // A limit that could not be stored counts as well: another try for each handshake would not help.
+    private void Save(Tai64n limit)
+    {
+        _save(limit);
+        lock (_lock)
+        {
+            _limit = limit;
         }
     }
 }

@@ -30,6 +30,8 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
             using ITunnel tunnel = Open(open);
             _ = tunnel.Ended.ContinueWith(
                 ended => _end.TrySetResult(ended.Status == TaskStatus.RanToCompletion ? ended.Result : "the interface has failed"),
+                CancellationToken.None,
+                TaskContinuationOptions.ExecuteSynchronously,
                 TaskScheduler.Default);
             using UapiServer server = Serve(tunnel);
             tunnel.Start();
@@ -84,6 +86,12 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
 
     private bool SayReady(string name)
     {
+        if (_readiness is not null && _end.Task.IsCompleted)
+        {
+            // In the foreground this is an end like any other; a caller who waits must not be told that it serves.
+            throw new StartException($"It was ended before it was ready: {_end.Task.Result}.");
+        }
+
         log.Info($"The tunnel {name} is up.");
         ReadinessNotifier? readiness = Interlocked.Exchange(ref _readiness, null);
         if (readiness is null || readiness.Ready())

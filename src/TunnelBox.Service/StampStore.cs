@@ -1,5 +1,6 @@
 using TunnelBox.Crypto;
 using TunnelBox.Linux.Processes;
+using TunnelBox.Protocol;
 
 namespace TunnelBox.Service;
 
@@ -18,6 +19,9 @@ public sealed class StampStore(string directory, Log log, TimeProvider? time = n
     /// <summary>Where stamps are kept unless told otherwise.</summary>
     public const string DefaultDirectory = "/var/lib/tunnelbox";
 
+    // Labels of 1970 and of the year 2514: what lies outside is damage, and would shut the device out for good.
+    private const ulong Earliest = 1UL << 62;
+    private const ulong Latest = Earliest + (1UL << 34);
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
     private readonly TimeProvider _time = time ?? TimeProvider.System;
@@ -28,11 +32,11 @@ public sealed class StampStore(string directory, Log log, TimeProvider? time = n
     public DeviceStamps Open(PublicKey device)
     {
         string path = Path.Combine(directory, FileName(device));
-        TaiStamp stored = Load(path);
-        TimeSpan ahead = TimeSpan.FromTicks((stored.Nanoseconds - TaiStamp.Of(_time.GetUtcNow()).Nanoseconds) / 100);
-        if (ahead > DeviceStamps.Reservation)
+        Tai64n stored = Load(path);
+        Tai64n expected = Tai64n.From(_time.GetUtcNow() + DeviceStamps.Reservation);
+        if (stored > expected)
         {
-            log.Warning($"The clock is {ahead} behind the last handshake this device sent; handshakes go on from there: check the clock.");
+            log.Warning($"The clock is at least {stored.Seconds - expected.Seconds} s behind the last handshake this device sent; handshakes go on from there: check the clock.");
         }
 
         return new DeviceStamps(stored, limit => Save(path, limit), _time);
@@ -48,16 +52,16 @@ public sealed class StampStore(string directory, Log log, TimeProvider? time = n
         return $"{Convert.ToHexStringLower(hash[..16])}.stamp";
     }
 
-    private TaiStamp Load(string path)
+    private Tai64n Load(string path)
     {
         try
         {
             // The label stands there twice: a torn or zeroed file is told from a whole one.
             string[] lines = File.ReadAllLines(path);
-            Span<byte> label = stackalloc byte[TaiStamp.Size];
-            if (lines.Length == 2 && lines[0] == lines[1] && lines[0].Length == 2 * TaiStamp.Size
+            Span<byte> label = stackalloc byte[Tai64n.Size];
+            if (lines.Length == 2 && lines[0] == lines[1] && lines[0].Length == 2 * Tai64n.Size
                 && Convert.FromHexString(lines[0], label, out _, out _) == System.Buffers.OperationStatus.Done
-                && TaiStamp.TryRead(label, out TaiStamp stamp))
+                && Tai64n.Read(label) is { Seconds: >= Earliest and < Latest, Nanoseconds: < 1_000_000_000 } stamp)
             {
                 return stamp;
             }
@@ -76,14 +80,14 @@ public sealed class StampStore(string directory, Log log, TimeProvider? time = n
         return default;
     }
 
-    private void Save(string path, TaiStamp limit)
+    private void Save(string path, Tai64n limit)
     {
         string next = path + ".new";
         try
         {
             Directory.CreateDirectory(directory, OwnerOnly | UnixFileMode.UserExecute);
-            Span<byte> label = stackalloc byte[TaiStamp.Size];
-            limit.Write(label);
+            Span<byte> label = stackalloc byte[Tai64n.Size];
+            limit.CopyTo(label);
             string line = Convert.ToHexStringLower(label);
             FileStreamOptions options = new() { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = OwnerOnly };
             using (FileStream file = new(next, options))

@@ -33,21 +33,6 @@ public static class StartChecks
         }
     }
 
-    /// <summary>Says why the TUN device could not be opened or the interface not made.</summary>
-    /// <param name="errno">The error number, positive or negative.</param>
-    /// <param name="interfaceName">The interface.</param>
-    /// <returns>The exception to throw.</returns>
-    public static StartException TunFault(int errno, string interfaceName) => Math.Abs(errno) switch
-    {
-        1 or 13 => NotAllowed(interfaceName),
-        2 or 6 or 19 => TunMissing(),
-        16 => new StartException(
-            $"The interface {interfaceName} is in use by another program: choose another name, or end that program (ip link delete {interfaceName})."),
-        22 => new StartException(
-            $"An interface {interfaceName} of another kind exists already: choose another name, or remove it (ip link delete {interfaceName})."),
-        int other => new StartException($"The interface {interfaceName} cannot be made: {ErrorText.Of(other)}."),
-    };
-
     private static StartException TunMissing() => new(
         $"{TunDevice} is missing: load the module (modprobe tun), or give the device to the container (docker run --device {TunDevice}).");
 

@@ -41,12 +41,12 @@ public sealed partial class TunnelDevice : ITunnel
     private LinkState _link;
     private bool _disposed;
 
-    private TunnelDevice(TunnelDeviceOptions options, TunDevice tun, Log log)
+    private TunnelDevice(TunnelDeviceOptions options, TunDevice tun, PacketAead aead, Log log)
     {
         _options = options;
         _log = log;
         _tun = tun;
-        _aead = PacketAead.Select(options.Settings.Aead);
+        _aead = aead;
         _tunnel = new Tunnel(_arena, _random, BootClock.Instance, TimeProvider.System, new StampStore(options.Settings.StateDirectory, log).Open, this);
         _gate = new HandshakeGate(_tunnel, _queue, _random, this);
         _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock());
@@ -87,7 +87,9 @@ public sealed partial class TunnelDevice : ITunnel
         try
         {
             CryptoSelfTest.Run();
-            return new TunnelDevice(options, OpenTun(options, log), log);
+            PacketAead aead = PacketAead.Select(options.Settings.Aead);
+            _ = WarmUp.Run(aead.Create);
+            return new TunnelDevice(options, OpenTun(options, log), aead, log);
         }
         catch (Exception fault) when (fault is PortException or CryptoUnavailableException or PlatformNotSupportedException or ArgumentException)
         {

@@ -18,6 +18,7 @@ internal static class Host
         _ = ProcessLimits.DisableCoreDumps();
         _ = ProcessLimits.SetFileModeMask(UnixFileMode.GroupWrite | UnixFileMode.OtherWrite);
         StartChecks.Run(options);
+        TunnelBoxSettings settings = Settings(options.InterfaceName);
         using Log log = new(LogLevels.Parse(logLevel), Sink(options.InterfaceName, background && string.IsNullOrEmpty(logLevel)));
         if (background)
         {
@@ -25,9 +26,20 @@ internal static class Host
             Directory.SetCurrentDirectory("/");
         }
 
-        TunnelBoxSettings settings = SettingsReader.Load(options.InterfaceName);
         return new Lifecycle(options, log).Run((options, log) => TunnelDevice.Open(
             new TunnelDeviceOptions(options.InterfaceName, settings) { TunDescriptor = options.TunDescriptor }, log));
+    }
+
+    private static TunnelBoxSettings Settings(string interfaceName)
+    {
+        try
+        {
+            return SettingsReader.Load(interfaceName);
+        }
+        catch (ConfigurationFaultsException faults)
+        {
+            throw new StartException(faults.Message, ExitCodes.WrongInput);
+        }
     }
 
     private static ILogSink Sink(string name, bool toSystem)

@@ -39,7 +39,7 @@ catch (StartException fault)
     // In the background the caller says it, once.
     if (readiness?.Failed(fault.ExitCode, fault.Message) != true)
     {
-        Complain(fault.Message);
+        Complain(fault);
     }
 
     return fault.ExitCode;
@@ -51,10 +51,15 @@ static int Say(string text)
     return ExitCodes.Done;
 }
 
-void Complain(string sentence)
+void Complain(StartException fault)
 {
+    // Faults of files stand as they are, one a line: "FILE:LINE: KEY: what is wrong".
     string prefix = StreamLogSink.IsJournal(Environment.GetEnvironmentVariable("JOURNAL_STREAM")) ? $"<{(int)LogLevel.Error}>" : string.Empty;
-    Console.Error.WriteLine($"{prefix}tunnelbox: {(name.Length > 0 ? $"{name}: " : string.Empty)}{sentence}");
+    string speaker = fault.ExitCode == ExitCodes.WrongInput ? string.Empty : $"tunnelbox: {(name.Length > 0 ? $"{name}: " : string.Empty)}";
+    foreach (string line in fault.Message.Split('\n'))
+    {
+        Console.Error.WriteLine($"{prefix}{speaker}{line}");
+    }
 }
 
 static string Version()

@@ -65,7 +65,7 @@ internal static class SetCommand
                 change.FirewallMark = mark;
                 break;
             case "private-key":
-                change.PrivateKey = KeyFile.Read(Value(word, words));
+                change.PrivateKey = SecretOf(word, Value(word, words));
                 break;
             default:
                 throw Unknown(word, DeviceWords, PeerWords.Contains(word) ? " It belongs after a peer." : string.Empty);
@@ -83,7 +83,7 @@ internal static class SetCommand
                 peer.UpdateOnly = true;
                 break;
             case "preshared-key":
-                peer.PresharedKey = KeyFile.Read(Value(word, words));
+                peer.PresharedKey = SecretOf(word, Value(word, words));
                 break;
             case "endpoint":
                 Check(word, WgValues.Endpoint(Bytes(Value(word, words)), out HostPort endpoint));
@@ -118,6 +118,10 @@ internal static class SetCommand
 
     private static PublicKey Key(string text) =>
         PublicKey.TryParse(text, out PublicKey key) ? key : throw new UsageException($"peer: {WgValues.KeyFault}");
+
+    private static byte[] SecretOf(string word, string path) => path == "-" || !PublicKey.TryParse(path, out _)
+        ? KeyFile.Read(path == "-" ? "/dev/stdin" : path)
+        : throw new UsageException($"{word}: the name of a file that holds the key must stand here, not the key: everybody can read command lines.");
 
     private static string Value(string word, Queue<string> words) => words.TryDequeue(out string? value)
         ? value

@@ -40,6 +40,9 @@ public sealed class HouseRulesTests
     public void Every_test_file_mirrors_a_source_file() => Holds(HouseRules.TestsMirrorSources);
 
     [Fact]
+    public void No_exception_outlives_its_file() => Holds(HouseRules.ExceptionsAreStillThere);
+
+    [Fact]
     public void Nothing_else_stands_at_the_top_level() => Holds(HouseRules.NothingElseStandsAtTheTop);
 
     [Fact]

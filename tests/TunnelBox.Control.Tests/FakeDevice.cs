@@ -7,6 +7,7 @@ namespace TunnelBox.Control.Tests;
 internal sealed class FakeDevice : IUapiDevice
 {
     private readonly Lock _lock = new();
+    private readonly Dictionary<IPNetwork, FakePeer> _owners = [];
 
     public byte[] PrivateKey { get; private set; } = new byte[32];
 
@@ -90,18 +91,20 @@ internal sealed class FakeDevice : IUapiDevice
 
         foreach (AllowedIpChange ip in change.AllowedIps)
         {
-            if (ip.Remove)
+            if (_owners.Remove(ip.Network, out FakePeer? owner) && (owner == peer || !ip.Remove))
             {
-                peer.AllowedIps.Remove(ip.Network);
-                continue;
+                owner.AllowedIps.Remove(ip.Network);
+            }
+            else if (owner is not null)
+            {
+                _owners[ip.Network] = owner;
             }
 
-            foreach (FakePeer other in Peers.Values)
+            if (!ip.Remove)
             {
-                other.AllowedIps.Remove(ip.Network);
+                peer.AllowedIps.Add(ip.Network);
+                _owners[ip.Network] = peer;
             }
-
-            peer.AllowedIps.Add(ip.Network);
         }
     }
 

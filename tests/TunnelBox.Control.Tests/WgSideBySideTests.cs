@@ -1,11 +1,13 @@
+using System.Diagnostics;
 using System.Net;
 using TunnelBox.Crypto;
+using Xunit.Abstractions;
 
 namespace TunnelBox.Control.Tests;
 
 /// <summary>Real wg(8) and tunnelctl on the same daemon: same output, and both succeed or both fail.</summary>
 [Trait("Needs", "root")]
-public sealed class WgSideBySideTests
+public sealed class WgSideBySideTests(ITestOutputHelper output)
 {
     private static readonly string[] Devices = ["full", "bare", "nosuch"];
 
@@ -121,6 +123,41 @@ public sealed class WgSideBySideTests
             Assert.Equal(wg.Output, tunnelctl.Output);
             Assert.Equal(sandbox.Must("wg", "showconf theirs"), sandbox.Must("wg", "showconf ours"));
         }
+    }
+
+    [Fact]
+    public void A_hundred_thousand_peers_are_set_and_shown_alike_and_soon()
+    {
+        using Sandbox sandbox = new();
+        FakeDevice device = new();
+        using UapiServer server = Serve(sandbox, "full", device);
+        server.Refused += (_, sentence) => output.WriteLine(sentence);
+        System.Text.StringBuilder text = new("[Interface]\n");
+        byte[] key = new byte[32];
+        for (int i = 1; i <= 100_000; i++)
+        {
+            BitConverter.TryWriteBytes(key, i);
+            text.Append($"[Peer]\nPublicKey = {Convert.ToBase64String(key)}\nAllowedIPs = 10.{i >> 16}.{(i >> 8) & 255}.{i & 255}/32\nEndpoint = 192.0.2.1:{1 + (i & 0x7fff)}\n");
+        }
+
+        string conf = sandbox.Write("conf", text.ToString());
+        long set = Timed(() => sandbox.Must(Sandbox.Tunnelctl, $"setconf full {conf}"));
+        Assert.Equal(100_000, device.Peers.Count);
+        string theirs = "";
+        string ours = "";
+        long dump = Timed(() => ours = sandbox.Must(Sandbox.Tunnelctl, "show full dump"));
+        long wgDump = Timed(() => theirs = sandbox.Must("wg", "show full dump"));
+        Assert.Equal(theirs, ours);
+        output.WriteLine($"setconf {set} ms; show dump {dump} ms, wg {wgDump} ms");
+        Assert.InRange(set, 0, 10_000);
+        Assert.InRange(dump, 0, 5_000);
+    }
+
+    private static long Timed(Action action)
+    {
+        Stopwatch watch = Stopwatch.StartNew();
+        action();
+        return watch.ElapsedMilliseconds;
     }
 
     [Fact]

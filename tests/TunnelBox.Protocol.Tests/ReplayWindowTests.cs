@@ -61,6 +61,9 @@ public sealed class ReplayWindowTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void The_window_is_as_large_as_in_the_kernel() => Assert.Equal(8128, ReplayWindow.Size);
+
+    [Fact]
     public void A_full_window_is_accepted_forwards_once()
     {
         var window = new ReplayWindow();

@@ -50,6 +50,34 @@ public sealed class LifecycleTests : IDisposable
         Assert.Empty(Directory.GetFiles(_directory));
     }
 
+    [Theory]
+    [InlineData(LogLevel.Silent)]
+    [InlineData(LogLevel.Error)]
+    [InlineData(LogLevel.Verbose)]
+    public async Task It_waits_for_its_end_whatever_the_log_tells(LogLevel level)
+    {
+        using Log log = new(level, _sink);
+        Task<int> run = Task.Run(() => new Lifecycle(Options(null), log).Run((_, _) => _tunnel));
+        await Eventually(() => File.Exists(SocketPath) && _tunnel.Started, run);
+        await Task.Delay(300);
+        Assert.False(run.IsCompleted);
+        _tunnel.End("enough");
+        Assert.Equal(ExitCodes.Done, await run.WaitAsync(s_deadline));
+    }
+
+    [Fact]
+    public async Task What_ends_during_the_start_is_a_failed_start_to_a_waiting_parent_and_an_end_otherwise()
+    {
+        _tunnel.End("the interface was deleted");
+        Assert.Equal(ExitCodes.Done, await Run().WaitAsync(s_deadline));
+        using ReadinessPipe pipe = ReadinessPipe.Create();
+        StartException fault = await Assert.ThrowsAsync<StartException>(
+            () => Run(ReadinessNotifier.Open(pipe.DetachWriteEnd())).WaitAsync(s_deadline));
+        Assert.Contains("the interface was deleted", fault.Message, StringComparison.Ordinal);
+        Assert.True(_tunnel.Disposed);
+        Assert.Empty(Directory.GetFiles(_directory));
+    }
+
     [Fact]
     public async Task A_socket_in_use_is_one_sentence_and_is_left_alone()
     {
@@ -103,21 +131,24 @@ public sealed class LifecycleTests : IDisposable
         Assert.Empty(Directory.GetFiles(_directory));
     }
 
-    private Task<int> Run(ReadinessNotifier? readiness = null)
-    {
-        LifecycleOptions options = new("tb0") { SocketDirectory = _directory, Readiness = readiness, StopDeadline = TimeSpan.FromHours(1) };
-        return Task.Run(() => new Lifecycle(options, _log).Run((_, _) => _tunnel));
-    }
-
-    private async Task Serving(Task<int> run)
+    private static async Task Eventually(Func<bool> condition, Task<int> run)
     {
         using CancellationTokenSource deadline = new(s_deadline);
-        while (!_sink.Lines.ToArray().Any(static line => line.Text.Contains("is up", StringComparison.Ordinal)))
+        while (!condition())
         {
             Assert.False(run.IsCompleted, run.Exception?.ToString());
             await Task.Delay(10, deadline.Token);
         }
     }
+
+    private Task<int> Run(ReadinessNotifier? readiness = null) =>
+        Task.Run(() => new Lifecycle(Options(readiness), _log).Run((_, _) => _tunnel));
+
+    private LifecycleOptions Options(ReadinessNotifier? readiness) =>
+        new("tb0") { SocketDirectory = _directory, Readiness = readiness, StopDeadline = TimeSpan.FromHours(1) };
+
+    private Task Serving(Task<int> run) =>
+        Eventually(() => _sink.Lines.ToArray().Any(static line => line.Text.Contains("is up", StringComparison.Ordinal)), run);
 
     /// <summary>The device without its interface: what is tested here is the life around it.</summary>
     private sealed class NoInterface : ITunnel

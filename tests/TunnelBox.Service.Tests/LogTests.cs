@@ -190,8 +190,26 @@ public sealed class LogTests
 
     internal sealed class MemorySink : ILogSink
     {
-        public List<(LogLevel Level, string Text)> Lines { get; } = [];
+        private readonly List<(LogLevel Level, string Text)> _lines = [];
 
-        public void Write(LogLevel level, string line) => Lines.Add((level, line));
+        /// <summary>Gets what was written until now.</summary>
+        public List<(LogLevel Level, string Text)> Lines
+        {
+            get
+            {
+                lock (_lines)
+                {
+                    return [.. _lines];
+                }
+            }
+        }
+
+        public void Write(LogLevel level, string line)
+        {
+            lock (_lines)
+            {
+                _lines.Add((level, line));
+            }
+        }
     }
 }

@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using TunnelBox.Crypto;
+using TunnelBox.Protocol;
 
 namespace TunnelBox.Service.Tests;
 
@@ -13,6 +15,9 @@ public sealed class StampStoreTests : IDisposable
 
     public StampStoreTests() => _log = new Log(LogLevel.Info, _sink, _time);
 
+    // In whole grains of 2^24 ns, as the clock's stamps are.
+    private Tai64n Now => new Tai64nClock(_time).Next();
+
     private string FilePath => Path.Combine(_directory, StampStore.FileName(s_device));
 
     public void Dispose()
@@ -25,29 +30,12 @@ public sealed class StampStoreTests : IDisposable
     }
 
     [Fact]
-    public void A_label_is_that_of_TAI64N()
-    {
-        // 1970-01-01 00:00:10 TAI is the Unix epoch: 2^62 + 10.
-        Span<byte> label = stackalloc byte[TaiStamp.Size];
-        TaiStamp.Of(DateTimeOffset.UnixEpoch).Write(label);
-        Assert.Equal("400000000000000a00000000", Convert.ToHexStringLower(label));
-        TaiStamp.Of(DateTimeOffset.UnixEpoch.AddSeconds(1.5)).Write(label);
-        Assert.Equal("400000000000000b1d000000", Convert.ToHexStringLower(label));
-        Assert.True(TaiStamp.TryRead(label, out TaiStamp read));
-        Assert.Equal(11 * 1_000_000_000L + 0x1d000000, read.Nanoseconds);
-        Assert.False(TaiStamp.TryRead(label[..11], out _));
-        Assert.False(TaiStamp.TryRead(Convert.FromHexString("3fffffffffffffff00000000"), out _));
-        Assert.False(TaiStamp.TryRead(Convert.FromHexString("400000000000000a3b9aca00"), out _));
-        Assert.False(TaiStamp.TryRead(Convert.FromHexString("ffffffffffffffffffffffff"), out _));
-    }
-
-    [Fact]
     public void Stamps_follow_the_clock()
     {
         using DeviceStamps stamps = Open();
         for (int i = 0; i < 5; i++)
         {
-            Assert.Equal(TaiStamp.Of(_time.GetUtcNow()), stamps.Take());
+            Assert.Equal(Now, stamps.Next());
             _time.Advance(TimeSpan.FromSeconds(5));
         }
     }
@@ -56,38 +44,38 @@ public sealed class StampStoreTests : IDisposable
     public void Many_in_one_moment_differ_and_hardly_advance()
     {
         using DeviceStamps stamps = Open();
-        TaiStamp first = stamps.Take();
-        TaiStamp last = first;
+        Tai64n first = stamps.Next();
+        Tai64n last = first;
         for (int i = 0; i < 100_000; i++)
         {
-            TaiStamp next = stamps.Take();
+            Tai64n next = stamps.Next();
             Assert.True(next > last);
             last = next;
         }
 
-        Assert.InRange(last.Nanoseconds - first.Nanoseconds, 1, 1_000_000);
+        Assert.True(last <= first.Add(1_000_000));
     }
 
     [Fact]
     public void A_clock_that_goes_back_does_not_take_the_stamps_along()
     {
         using DeviceStamps stamps = Open();
-        TaiStamp before = stamps.Take();
+        Tai64n before = stamps.Next();
         _time.SetClock(DateTimeOffset.UnixEpoch);
-        Assert.True(stamps.Take() > before);
+        Assert.True(stamps.Next() > before);
     }
 
     [Fact]
     public void A_clean_restart_goes_on_from_the_last_stamp_itself()
     {
         DeviceStamps stamps = Open();
-        stamps.Take();
+        stamps.Next();
         _time.Advance(TimeSpan.FromSeconds(1));
-        TaiStamp last = stamps.Take();
+        Tai64n last = stamps.Next();
         stamps.Dispose();
         _time.SetClock(DateTimeOffset.UnixEpoch);
         using DeviceStamps again = Open();
-        Assert.Equal(last.Nanoseconds + 1, again.Take().Nanoseconds);
+        Assert.Equal(last.Add(1), again.Next());
         Assert.Contains(_sink.Lines, static line => line.Text.Contains("clock", StringComparison.Ordinal));
     }
 
@@ -95,20 +83,21 @@ public sealed class StampStoreTests : IDisposable
     public void No_crash_at_any_moment_lowers_a_stamp_nor_runs_away_from_time()
     {
         Random random = new(11);
-        TaiStamp highest = default;
+        Tai64n disk = default;
+        Tai64n highest = default;
         DateTimeOffset latest = _time.GetUtcNow();
-        DeviceStamps stamps = Open();
-        for (int step = 0; step < 3000; step++)
+        Run run = new();
+        DeviceStamps stamps = Start();
+        for (int step = 0; step < 20_000; step++)
         {
             switch (random.Next(20))
             {
                 case 0:
-                    // A crash: nobody disposes.
-                    stamps = Open();
+                    Crash();
                     break;
                 case 1:
                     stamps.Dispose();
-                    stamps = Open();
+                    stamps = Start();
                     break;
                 case 2:
                     _time.SetClock(latest - TimeSpan.FromSeconds(random.Next(100_000)));
@@ -116,25 +105,70 @@ public sealed class StampStoreTests : IDisposable
                 case 3:
                     _time.SetClock(latest);
                     break;
-                case 4:
-                    // Power fails between the new file and its renaming, or while it is written.
-                    File.WriteAllText(FilePath + ".new", "40000"[..random.Next(6)]);
-                    stamps = Open();
-                    break;
                 default:
                     _time.Advance(TimeSpan.FromSeconds(random.NextDouble() * 100));
                     break;
             }
 
             latest = _time.GetUtcNow() > latest ? _time.GetUtcNow() : latest;
-            TaiStamp taken = stamps.Take();
-            Assert.True(taken > highest, $"step {step}: {taken.Nanoseconds} after {highest.Nanoseconds}");
-            highest = taken;
-            long ahead = highest.Nanoseconds - TaiStamp.Of(latest).Nanoseconds;
-            Assert.True(ahead <= DeviceStamps.Reservation.Ticks * 100 + 3000 * TaiStamp.Grain, $"step {step}: {ahead} ns ahead");
+            run.CrashInSave = random.Next(10) - 8;
+            try
+            {
+                Tai64n taken = stamps.Next();
+                Assert.True(taken > highest, $"step {step}: {taken} after {highest}");
+                highest = taken;
+                Tai64n bound = Tai64n.From(latest + DeviceStamps.Reservation).Add(20_000 * DeviceStamps.StepAhead);
+                Assert.True(taken <= bound, $"step {step}: {taken} runs away from {bound}");
+            }
+            catch (IOException)
+            {
+                Crash();
+            }
+
+            run.CrashInSave = -1;
         }
 
         stamps.Dispose();
+
+        void Crash()
+        {
+            // The dead write no more.
+            lock (run)
+            {
+                run.Dead = true;
+            }
+
+            stamps = Start();
+        }
+
+        DeviceStamps Start()
+        {
+            Run mine = run = new();
+            return new DeviceStamps(disk, limit => Save(mine, limit), _time);
+        }
+
+        void Save(Run mine, Tai64n limit)
+        {
+            lock (mine)
+            {
+                if (mine.Dead)
+                {
+                    return;
+                }
+
+                // -8 to -1: no crash; 0: before the disk has it; 1: after.
+                if (mine.CrashInSave == 0 && Environment.CurrentManagedThreadId == mine.Thread)
+                {
+                    throw new IOException("power failed");
+                }
+
+                disk = limit;
+                if (mine.CrashInSave == 1 && Environment.CurrentManagedThreadId == mine.Thread)
+                {
+                    throw new IOException("power failed");
+                }
+            }
+        }
     }
 
     [Fact]
@@ -142,28 +176,50 @@ public sealed class StampStoreTests : IDisposable
     {
         for (int i = 0; i < 200; i++)
         {
-            Open().Take();
+            Open().Next();
             _time.Advance(TimeSpan.FromMilliseconds(300));
         }
 
         using DeviceStamps stamps = Open();
-        long ahead = stamps.Take().Nanoseconds - TaiStamp.Of(_time.GetUtcNow()).Nanoseconds;
-        Assert.InRange(ahead, 0, (DeviceStamps.Reservation.Ticks * 100) + TaiStamp.Grain);
+        Assert.True(stamps.Next() <= Tai64n.From(_time.GetUtcNow() + DeviceStamps.Reservation).Add(DeviceStamps.StepAhead));
     }
 
     [Fact]
     public void A_busy_device_writes_once_in_a_reservation_and_an_idle_one_never()
     {
-        int writes = 0;
-        using DeviceStamps stamps = new(default, _ => writes++, _time);
-        Assert.Equal(0, writes);
+        ConcurrentQueue<(Tai64n Limit, bool Waited)> writes = [];
+        Thread self = Thread.CurrentThread;
+        using DeviceStamps stamps = new(default, limit => writes.Enqueue((limit, Thread.CurrentThread == self)), _time);
+        Assert.Empty(writes);
         for (int i = 0; i < 600; i++)
         {
-            stamps.Take();
+            Assert.True(stamps.Next() <= writes.Last().Limit);
             _time.Advance(TimeSpan.FromSeconds(1));
+            if (i % 150 == 5)
+            {
+                // The pool's turn; the limit reaches another 150 s.
+                SpinWait.SpinUntil(() => writes.Count > i / 150, TimeSpan.FromSeconds(10));
+            }
         }
 
-        Assert.InRange(writes, 2, 3);
+        Assert.InRange(writes.Count, 3, 6);
+        Assert.Single(writes, static write => write.Waited);
+    }
+
+    [Fact]
+    public void Many_threads_get_different_stamps_all_within_the_stored_limit()
+    {
+        long stored = 0;
+        using DeviceStamps stamps = new(default, limit => Interlocked.Exchange(ref stored, Flat(limit)), TimeProvider.System);
+        ConcurrentDictionary<Tai64n, bool> seen = [];
+        Parallel.For(0, 20_000, _ =>
+        {
+            Tai64n stamp = stamps.Next();
+            Assert.True(Flat(stamp) <= Interlocked.Read(ref stored));
+            Assert.True(seen.TryAdd(stamp, true));
+        });
+
+        static long Flat(Tai64n stamp) => ((long)(stamp.Seconds - (1UL << 62)) * 1_000_000_000) + stamp.Nanoseconds;
     }
 
     [Theory]
@@ -181,7 +237,7 @@ public sealed class StampStoreTests : IDisposable
         using DeviceStamps stamps = Open();
         Assert.Equal(LogLevel.Warning, Assert.Single(_sink.Lines).Level);
         Assert.Contains(FilePath, _sink.Lines[0].Text, StringComparison.Ordinal);
-        Assert.Equal(TaiStamp.Of(_time.GetUtcNow()), stamps.Take());
+        Assert.Equal(Now, stamps.Next());
         using DeviceStamps again = Open();
         Assert.Single(_sink.Lines);
     }
@@ -193,9 +249,9 @@ public sealed class StampStoreTests : IDisposable
         try
         {
             using DeviceStamps stamps = Open();
-            Assert.Equal(TaiStamp.Of(_time.GetUtcNow()), stamps.Take());
+            Assert.Equal(Now, stamps.Next());
             _time.Advance(TimeSpan.FromSeconds(1));
-            Assert.Equal(TaiStamp.Of(_time.GetUtcNow()), stamps.Take());
+            Assert.Equal(Now, stamps.Next());
             Assert.Contains(_sink.Lines, line => line.Level == LogLevel.Warning && line.Text.Contains(_directory, StringComparison.Ordinal));
         }
         finally
@@ -208,16 +264,26 @@ public sealed class StampStoreTests : IDisposable
     public void Only_the_owner_reads_the_file_and_each_device_has_its_own()
     {
         using DeviceStamps stamps = Open();
-        stamps.Take();
+        stamps.Next();
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(FilePath));
         Assert.Single(Directory.GetFiles(_directory));
         byte[] other = new byte[32];
         other[31] = 1;
         using DeviceStamps second = new StampStore(_directory, _log, _time).Open(new PublicKey(other));
-        second.Take();
+        second.Next();
         Assert.Equal(2, Directory.GetFiles(_directory).Length);
         Assert.DoesNotContain("010203", string.Concat(Directory.GetFiles(_directory)), StringComparison.Ordinal);
     }
 
     private DeviceStamps Open() => new StampStore(_directory, _log, _time).Open(s_device);
+
+    /// <summary>One life of a process, as far as its disk knows it.</summary>
+    private sealed class Run
+    {
+        public int Thread { get; } = Environment.CurrentManagedThreadId;
+
+        public bool Dead { get; set; }
+
+        public int CrashInSave { get; set; } = -1;
+    }
 }

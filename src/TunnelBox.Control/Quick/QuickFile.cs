@@ -50,5 +50,5 @@ public readonly record struct QuickFile(string Path, string InterfaceName)
         return file;
     }
 
-    private static string CleanPath(string path) => ConfigurationFault.Quote(System.Text.Encoding.UTF8.GetBytes(path)).Trim('"');
+    private static string CleanPath(string path) => ConfigurationFault.Printable(System.Text.Encoding.UTF8.GetBytes(path));
 }

@@ -73,8 +73,8 @@ internal unsafe struct GroPacket
     private static GroKind ClassifyIPv4(byte* packet, int length, TunOffloads offloads, ref GroPacket parsed)
     {
         int protocol = packet[9];
-        bool fragment = (InnerPacket.Read16(packet + 6) & 0x3FFF) != 0;
-        if (packet[0] != 0x45 || fragment || InnerPacket.Read16(packet + 2) != length)
+        bool fragment = (SegmentHeaders.Read16(packet + 6) & 0x3FFF) != 0;
+        if (packet[0] != 0x45 || fragment || SegmentHeaders.Read16(packet + 2) != length)
         {
             return GroKind.Barrier;
         }
@@ -95,7 +95,7 @@ internal unsafe struct GroPacket
     private static GroKind ClassifyIPv6(byte* packet, int length, TunOffloads offloads, ref GroPacket parsed)
     {
         int protocol = packet[6];
-        if (InnerPacket.Read16(packet + 4) + 40 != length)
+        if (SegmentHeaders.Read16(packet + 4) + 40 != length)
         {
             return GroKind.Barrier;
         }
@@ -141,13 +141,13 @@ internal unsafe struct GroPacket
         parsed.Payload = length - parsed.Headers;
 
         // Without a checksum there is nothing to verify, and joining would make one.
-        if (!headerValid || (parsed.Udp && (InnerPacket.Raw16(transport + 6) == 0 || InnerPacket.Read16(transport + 4) != available)))
+        if (!headerValid || (parsed.Udp && (SegmentHeaders.Raw16(transport + 6) == 0 || SegmentHeaders.Read16(transport + 4) != available)))
         {
             return GroKind.Single;
         }
 
-        ulong sum = InnerPacket.PseudoSum(packet, parsed.IsIPv6, parsed.Udp ? Definitions.IPPROTO_UDP : Definitions.IPPROTO_TCP)
-            + InnerPacket.Network16((ushort)available);
+        ulong sum = SegmentHeaders.PseudoSum(packet, parsed.IsIPv6, parsed.Udp ? Definitions.IPPROTO_UDP : Definitions.IPPROTO_TCP)
+            + SegmentHeaders.Network16((ushort)available);
         parsed.Verified = Checksum.Fold(Checksum.Sum(transport, available, sum)) == 0xFFFF;
         if (!parsed.Verified || !allowed || parsed.Payload == 0)
         {
@@ -155,7 +155,7 @@ internal unsafe struct GroPacket
         }
 
         // ACK alone, or with PSH or an echoed congestion mark; everything else changes the connection's state.
-        return parsed.Udp || (transport[13] & ~(InnerPacket.Psh | InnerPacket.Ece)) == InnerPacket.Ack
+        return parsed.Udp || (transport[13] & ~(SegmentHeaders.Psh | SegmentHeaders.Ece)) == SegmentHeaders.Ack
             ? GroKind.Candidate
             : GroKind.Single;
     }

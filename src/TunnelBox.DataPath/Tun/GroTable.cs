@@ -108,7 +108,7 @@ internal sealed unsafe class GroTable
     }
 
     private static bool Ends(byte* packet, in GroPacket parsed) =>
-        !parsed.Udp && (packet[parsed.Transport + 13] & InnerPacket.Psh) != 0;
+        !parsed.Udp && (packet[parsed.Transport + 13] & SegmentHeaders.Psh) != 0;
 
     private static bool CanJoin(ref GroGroup group, byte* packet, in GroPacket parsed)
     {
@@ -126,11 +126,11 @@ internal sealed unsafe class GroTable
 
         byte* a = first + parsed.Transport;
         byte* b = packet + parsed.Transport;
-        return InnerPacket.Read32(b + 4) == group.Sequence
+        return SegmentHeaders.Read32(b + 4) == group.Sequence
             && Unsafe.ReadUnaligned<uint>(a + 8) == Unsafe.ReadUnaligned<uint>(b + 8)
-            && a[12] == b[12] && ((a[13] ^ b[13]) & ~InnerPacket.Psh) == 0
-            && InnerPacket.Raw16(a + 14) == InnerPacket.Raw16(b + 14)
-            && InnerPacket.Raw16(a + 18) == InnerPacket.Raw16(b + 18)
+            && a[12] == b[12] && ((a[13] ^ b[13]) & ~SegmentHeaders.Psh) == 0
+            && SegmentHeaders.Raw16(a + 14) == SegmentHeaders.Raw16(b + 14)
+            && SegmentHeaders.Raw16(a + 18) == SegmentHeaders.Raw16(b + 18)
             && SameOptions(a + 20, b + 20, parsed.Headers - parsed.Transport - 20);
     }
 
@@ -154,15 +154,15 @@ internal sealed unsafe class GroTable
         {
             // Version, traffic class, flow label; next header, hop limit.
             return Unsafe.ReadUnaligned<uint>(first) == Unsafe.ReadUnaligned<uint>(packet)
-                && InnerPacket.Raw16(first + 6) == InnerPacket.Raw16(packet + 6);
+                && SegmentHeaders.Raw16(first + 6) == SegmentHeaders.Raw16(packet + 6);
         }
 
         // Version and TOS; DF; TTL and protocol. Without DF the identification matters, and segmenting counts it up.
-        return InnerPacket.Raw16(first) == InnerPacket.Raw16(packet)
-            && InnerPacket.Raw16(first + 6) == InnerPacket.Raw16(packet + 6)
-            && InnerPacket.Raw16(first + 8) == InnerPacket.Raw16(packet + 8)
+        return SegmentHeaders.Raw16(first) == SegmentHeaders.Raw16(packet)
+            && SegmentHeaders.Raw16(first + 6) == SegmentHeaders.Raw16(packet + 6)
+            && SegmentHeaders.Raw16(first + 8) == SegmentHeaders.Raw16(packet + 8)
             && ((first[6] & 0x40) != 0
-                || (ushort)(InnerPacket.Read16(first + 4) + count) == InnerPacket.Read16(packet + 4));
+                || (ushort)(SegmentHeaders.Read16(first + 4) + count) == SegmentHeaders.Read16(packet + 4));
     }
 
     private void Join(ref GroGroup group, int index, byte* packet, in GroPacket parsed)
@@ -193,7 +193,7 @@ internal sealed unsafe class GroTable
         group.Closed = closed;
         group.Push = false;
         group.Packet = parsed;
-        group.Sequence = closed ? 0 : InnerPacket.Read32(packet + parsed.Transport + 4) + (uint)parsed.Payload;
+        group.Sequence = closed ? 0 : SegmentHeaders.Read32(packet + parsed.Transport + 4) + (uint)parsed.Payload;
     }
 }
 

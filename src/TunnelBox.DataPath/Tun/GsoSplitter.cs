@@ -47,7 +47,7 @@ internal sealed unsafe class GsoSplitter
         _transport = header->csum_start;
         _segment = header->gso_size;
         if (length < 20 || length > 65535 || _segment == 0 || (header->flags & Definitions.VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0
-            || header->csum_offset != (_udp ? InnerPacket.UdpChecksum : InnerPacket.TcpChecksum))
+            || header->csum_offset != (_udp ? SegmentHeaders.UdpChecksum : SegmentHeaders.TcpChecksum))
         {
             return false;
         }
@@ -120,21 +120,21 @@ internal sealed unsafe class GsoSplitter
     private bool AcceptIPv4(byte* packet, int length, int protocol)
     {
         int header = (packet[0] & 15) * 4;
-        if (header < 20 || header != _transport || packet[9] != protocol || InnerPacket.Read16(packet + 2) != length
-            || (InnerPacket.Read16(packet + 6) & 0x3FFF) != 0 || header > length)
+        if (header < 20 || header != _transport || packet[9] != protocol || SegmentHeaders.Read16(packet + 2) != length
+            || (SegmentHeaders.Read16(packet + 6) & 0x3FFF) != 0 || header > length)
         {
             return false;
         }
 
-        _id = InnerPacket.Read16(packet + 4);
+        _id = SegmentHeaders.Read16(packet + 4);
         _ipSum = Checksum.Sum(packet, header)
-            + Without(InnerPacket.Raw16(packet + 2)) + Without(InnerPacket.Raw16(packet + 4)) + Without(InnerPacket.Raw16(packet + 10));
+            + Without(SegmentHeaders.Raw16(packet + 2)) + Without(SegmentHeaders.Raw16(packet + 4)) + Without(SegmentHeaders.Raw16(packet + 10));
         return true;
     }
 
     private bool AcceptIPv6(byte* packet, int length, int protocol) =>
-        length >= 40 && _transport >= 40 && _transport < length && InnerPacket.Read16(packet + 4) + 40 == length
-        && InnerPacket.ReachesTransport(packet, _transport, protocol);
+        length >= 40 && _transport >= 40 && _transport < length && SegmentHeaders.Read16(packet + 4) + 40 == length
+        && SegmentHeaders.ReachesTransport(packet, _transport, protocol);
 
     private bool AcceptTransport(byte* packet, int length)
     {
@@ -144,13 +144,13 @@ internal sealed unsafe class GsoSplitter
         if (_udp)
         {
             header = 8;
-            if (available < 8 || InnerPacket.Read16(transport + 4) != available)
+            if (available < 8 || SegmentHeaders.Read16(transport + 4) != available)
             {
                 return false;
             }
 
             // Both the header's length field and the pseudo header's are added anew for each segment.
-            _transportSum = InnerPacket.Raw16(transport) + (ulong)InnerPacket.Raw16(transport + 2);
+            _transportSum = SegmentHeaders.Raw16(transport) + (ulong)SegmentHeaders.Raw16(transport + 2);
         }
         else
         {
@@ -165,15 +165,15 @@ internal sealed unsafe class GsoSplitter
                 return false;
             }
 
-            _sequence = InnerPacket.Read32(transport + 4);
+            _sequence = SegmentHeaders.Read32(transport + 4);
             _flags = transport[13];
             _transportSum = Checksum.Sum(transport, header)
-                + Without(InnerPacket.Raw16(transport + 4)) + Without(InnerPacket.Raw16(transport + 6))
-                + Without(InnerPacket.Raw16(transport + 12)) + Without(InnerPacket.Raw16(transport + 16));
+                + Without(SegmentHeaders.Raw16(transport + 4)) + Without(SegmentHeaders.Raw16(transport + 6))
+                + Without(SegmentHeaders.Raw16(transport + 12)) + Without(SegmentHeaders.Raw16(transport + 16));
         }
 
-        int checksum = _udp ? InnerPacket.UdpChecksum : InnerPacket.TcpChecksum;
-        _transportSum += InnerPacket.Raw16(transport + checksum) + Without(InnerPacket.Network16((ushort)available));
+        int checksum = _udp ? SegmentHeaders.UdpChecksum : SegmentHeaders.TcpChecksum;
+        _transportSum += SegmentHeaders.Raw16(transport + checksum) + Without(SegmentHeaders.Network16((ushort)available));
         _headers = _transport + header;
         return true;
     }
@@ -202,38 +202,38 @@ internal sealed unsafe class GsoSplitter
     {
         if (_isIPv6)
         {
-            InnerPacket.Write16(data + 4, _headers - 40 + payload);
+            SegmentHeaders.Write16(data + 4, _headers - 40 + payload);
             return;
         }
 
-        ushort length = InnerPacket.Network16((ushort)(_headers + payload));
-        ushort id = InnerPacket.Network16(_id++);
-        InnerPacket.WriteRaw16(data + 2, length);
-        InnerPacket.WriteRaw16(data + 4, id);
-        InnerPacket.WriteRaw16(data + 10, (ushort)~Checksum.Fold(_ipSum + length + id));
+        ushort length = SegmentHeaders.Network16((ushort)(_headers + payload));
+        ushort id = SegmentHeaders.Network16(_id++);
+        SegmentHeaders.WriteRaw16(data + 2, length);
+        SegmentHeaders.WriteRaw16(data + 4, id);
+        SegmentHeaders.WriteRaw16(data + 10, (ushort)~Checksum.Fold(_ipSum + length + id));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void WriteTcp(byte* transport, int payload, ulong sum, bool last)
     {
         uint sequence = _sequence + (uint)_offset;
-        InnerPacket.Write32(transport + 4, sequence);
+        SegmentHeaders.Write32(transport + 4, sequence);
 
         // FIN and PSH belong to the last segment, CWR to the first (RFC 3168, section 6.1.2).
         byte flags = _flags;
-        flags &= last ? (byte)0xFF : unchecked((byte)~(InnerPacket.Fin | InnerPacket.Psh));
-        flags &= _offset == 0 ? (byte)0xFF : unchecked((byte)~InnerPacket.Cwr);
+        flags &= last ? (byte)0xFF : unchecked((byte)~(SegmentHeaders.Fin | SegmentHeaders.Psh));
+        flags &= _offset == 0 ? (byte)0xFF : unchecked((byte)~SegmentHeaders.Cwr);
         transport[13] = flags;
-        sum += _transportSum + Unsafe.ReadUnaligned<uint>(transport + 4) + InnerPacket.Raw16(transport + 12)
-            + InnerPacket.Network16((ushort)(_headers - _transport + payload));
-        InnerPacket.WriteRaw16(transport + InnerPacket.TcpChecksum, (ushort)~Checksum.Fold(sum));
+        sum += _transportSum + Unsafe.ReadUnaligned<uint>(transport + 4) + SegmentHeaders.Raw16(transport + 12)
+            + SegmentHeaders.Network16((ushort)(_headers - _transport + payload));
+        SegmentHeaders.WriteRaw16(transport + SegmentHeaders.TcpChecksum, (ushort)~Checksum.Fold(sum));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void WriteUdp(byte* transport, int payload, ulong sum)
     {
-        ushort length = InnerPacket.Network16((ushort)(8 + payload));
-        InnerPacket.WriteRaw16(transport + 4, length);
-        InnerPacket.StoreChecksum(transport + InnerPacket.UdpChecksum, sum + _transportSum + length + length);
+        ushort length = SegmentHeaders.Network16((ushort)(8 + payload));
+        SegmentHeaders.WriteRaw16(transport + 4, length);
+        SegmentHeaders.StoreChecksum(transport + SegmentHeaders.UdpChecksum, sum + _transportSum + length + length);
     }
 }

@@ -46,7 +46,7 @@ public sealed unsafe class TunDevice : IDisposable
     public string Name => TunControl.ReadName(_queues[0], out _);
 
     /// <summary>Gets the interface index as seen in the interface's own namespace, or 0 once it is gone.</summary>
-    public int InterfaceIndex => TunControl.Interface(_queues[0], Definitions.SIOCGIFINDEX, 0);
+    public int InterfaceIndex => Math.Max(TunControl.Interface(_queues[0], Definitions.SIOCGIFINDEX, 0), 0);
 
     /// <summary>Gets the MTU in bytes, also after the interface was moved to another namespace; −errno on failure.</summary>
     public int Mtu => TunControl.Interface(_queues[0], Definitions.SIOCGIFMTU, 0);

@@ -162,7 +162,7 @@ public sealed unsafe class TunPort : IPort
         _large = length > LargePacket;
         if (valid && (header.flags & Definitions.VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0)
         {
-            valid = InnerPacket.FinishChecksum(&header, slot, length);
+            valid = SegmentHeaders.FinishChecksum(&header, slot, length);
         }
 
         int index = burst.Count++;

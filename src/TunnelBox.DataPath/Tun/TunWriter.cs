@@ -139,33 +139,33 @@ internal sealed unsafe class TunWriter : IDisposable
         header->gso_size = (ushort)first.Payload;
         header->csum_start = (ushort)first.Transport;
         int length = group.Bytes - first.Transport;
-        ulong sum = InnerPacket.Network16((ushort)length);
+        ulong sum = SegmentHeaders.Network16((ushort)length);
         if (first.Udp)
         {
             header->gso_type = Definitions.VIRTIO_NET_HDR_GSO_UDP_L4;
-            header->csum_offset = InnerPacket.UdpChecksum;
-            InnerPacket.Write16(transport + 4, length);
-            sum += InnerPacket.PseudoSum(packet, first.IsIPv6, Definitions.IPPROTO_UDP);
+            header->csum_offset = SegmentHeaders.UdpChecksum;
+            SegmentHeaders.Write16(transport + 4, length);
+            sum += SegmentHeaders.PseudoSum(packet, first.IsIPv6, Definitions.IPPROTO_UDP);
         }
         else
         {
             header->gso_type = first.IsIPv6 ? Definitions.VIRTIO_NET_HDR_GSO_TCPV6 : Definitions.VIRTIO_NET_HDR_GSO_TCPV4;
-            header->csum_offset = InnerPacket.TcpChecksum;
-            transport[13] |= group.Push ? InnerPacket.Psh : (byte)0;
-            sum += InnerPacket.PseudoSum(packet, first.IsIPv6, Definitions.IPPROTO_TCP);
+            header->csum_offset = SegmentHeaders.TcpChecksum;
+            transport[13] |= group.Push ? SegmentHeaders.Psh : (byte)0;
+            sum += SegmentHeaders.PseudoSum(packet, first.IsIPv6, Definitions.IPPROTO_TCP);
         }
 
         // The kernel goes on from the pseudo header's sum.
-        InnerPacket.WriteRaw16(transport + header->csum_offset, Checksum.Fold(sum));
+        SegmentHeaders.WriteRaw16(transport + header->csum_offset, Checksum.Fold(sum));
         if (first.IsIPv6)
         {
-            InnerPacket.Write16(packet + 4, group.Bytes - 40);
+            SegmentHeaders.Write16(packet + 4, group.Bytes - 40);
         }
         else
         {
-            InnerPacket.Write16(packet + 2, group.Bytes);
-            InnerPacket.WriteRaw16(packet + 10, 0);
-            InnerPacket.WriteRaw16(packet + 10, (ushort)~Checksum.Fold(Checksum.Sum(packet, 20)));
+            SegmentHeaders.Write16(packet + 2, group.Bytes);
+            SegmentHeaders.WriteRaw16(packet + 10, 0);
+            SegmentHeaders.WriteRaw16(packet + 10, (ushort)~Checksum.Fold(Checksum.Sum(packet, 20)));
         }
     }
 

@@ -34,7 +34,7 @@ public sealed unsafe class ReadinessPipe : IDisposable
 {
     internal const byte ReadyMark = (byte)'R';
     internal const byte FailedMark = (byte)'F';
-    internal const int MaximumSentence = 2048;
+    internal const int MaximumSentence = 16384;
 
     private int _read;
     private int _write;

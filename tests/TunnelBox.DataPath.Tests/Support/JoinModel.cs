@@ -202,7 +202,7 @@ internal sealed class FlowMaker
         }
 
         Spoil(p, spoil, v4);
-        if (v4 && spoil != 20)
+        if (v4 && spoil is not (19 or 20))
         {
             SegmentModel.SetHeaderChecksum(p);
         }

@@ -13,12 +13,21 @@ internal sealed unsafe class QueuePair : IDisposable
     private readonly int _own;
     private readonly byte[] _buffer = new byte[70000];
 
-    public QueuePair(bool tcp = true, bool udp = true, List<string>? reports = null)
+    // Bounded: writes above 65,507 bytes fail, as an offload that was promised and is refused.
+    public QueuePair(bool tcp = true, bool udp = true, List<string>? reports = null, bool bounded = false)
     {
         int* pair = stackalloc int[2];
-        Assert.Equal(0, LibC.socketpair(Definitions.AF_UNIX, Definitions.SOCK_DGRAM | Definitions.SOCK_NONBLOCK, 0, pair));
-        _other = new FileDescriptor(pair[1]);
+        if (bounded)
+        {
+            Connect(pair);
+        }
+        else
+        {
+            Assert.Equal(0, LibC.socketpair(Definitions.AF_UNIX, Definitions.SOCK_DGRAM | Definitions.SOCK_NONBLOCK, 0, pair));
+        }
+
         _own = pair[0];
+        _other = new FileDescriptor(pair[1]);
         LibC.setsockopt(pair[0], Definitions.SOL_SOCKET, Definitions.SO_SNDBUF, 1 << 20);
         LibC.setsockopt(pair[1], Definitions.SOL_SOCKET, Definitions.SO_SNDBUF, 1 << 20);
         Offloads = new TunOffloads(reports is null ? null : reports.Add) { Header = true };
@@ -65,5 +74,21 @@ internal sealed unsafe class QueuePair : IDisposable
     {
         Port.Dispose();
         _other.Dispose();
+    }
+
+    private static void Connect(int* pair)
+    {
+        var names = stackalloc sockaddr_in[2];
+        uint length = (uint)sizeof(sockaddr_in);
+        for (int i = 0; i < 2; i++)
+        {
+            pair[i] = LibC.socket(Definitions.AF_INET, Definitions.SOCK_DGRAM | Definitions.SOCK_NONBLOCK, 0);
+            names[i] = new sockaddr_in { sin_family = Definitions.AF_INET, sin_addr = BitConverter.ToUInt32([127, 0, 0, 1]) };
+            Assert.Equal(0, LibC.bind(pair[i], &names[i], length));
+            Assert.Equal(0, LibC.getsockname(pair[i], &names[i], &length));
+        }
+
+        Assert.Equal(0, LibC.connect(pair[0], &names[1], length));
+        Assert.Equal(0, LibC.connect(pair[1], &names[0], length));
     }
 }

@@ -47,7 +47,7 @@ public sealed unsafe class TunWriterTests
             Assert.All(burst.Verdict.Take(originals.Count), verdict => Assert.Equal(Verdict.Done, verdict));
         }
 
-        Assert.True(packets > 3 * writes, $"{packets} packets in {writes} writes");
+        Assert.True(packets > 2 * writes, $"{packets} packets in {writes} writes");
     }
 
     [Fact]
@@ -94,19 +94,17 @@ public sealed unsafe class TunWriterTests
     [Fact]
     public void A_refused_super_packet_goes_one_by_one_and_the_offload_stays_off_with_one_report()
     {
-        // A socket that takes no message above its send buffer refuses super-packets as a lying driver does: by an error.
         var random = new Random(14);
         var reports = new List<string>();
-        using var queue = new QueuePair(reports: reports);
-        queue.LimitMessages(4608);
+        using var queue = new QueuePair(reports: reports, bounded: true);
         using var memory = new NativeRegion(Burst.Capacity * Stride);
         var burst = new Burst();
         for (int round = 0; round < 3; round++)
         {
-            byte[] packet = PacketMaker.Make(random, v6: false, udp: false, 1200, 0, 0, out int start);
+            byte[] packet = PacketMaker.Make(random, v6: false, udp: false, 1023, 0, 0, out int start);
             packet[start + 13] = 0x10;
             burst.Clear();
-            for (int i = 0; i < 8; i++)
+            for (int i = 0; i < Burst.Capacity; i++)
             {
                 SegmentModel.SetWord(packet, 6, 0x4000);
                 SegmentModel.SetHeaderChecksum(packet);
@@ -114,12 +112,12 @@ public sealed unsafe class TunWriterTests
                 byte* place = memory.Address + (i * Stride) + 64;
                 packet.CopyTo(new Span<byte>(place, packet.Length));
                 Packets.Add(burst, place, packet.Length, null);
-                uint sequence = System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(packet.AsSpan(start + 4)) + 1200;
+                uint sequence = System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(packet.AsSpan(start + 4)) + 1023;
                 System.Buffers.Binary.BinaryPrimitives.WriteUInt32BigEndian(packet.AsSpan(start + 4), sequence);
             }
 
             queue.Port.Send(burst);
-            for (int i = 0; i < 8; i++)
+            for (int i = 0; i < Burst.Capacity; i++)
             {
                 Assert.Equal(Verdict.Done, burst.Verdict[i]);
                 Assert.True(queue.Take(out virtio_net_hdr header, out ReadOnlySpan<byte> written));
@@ -132,7 +130,7 @@ public sealed unsafe class TunWriterTests
         Assert.Contains("TCP", report, StringComparison.Ordinal);
         Assert.DoesNotContain("gro-tcp4", queue.Port.Description, StringComparison.Ordinal);
         Assert.Contains("gro-tcp6", queue.Port.Description, StringComparison.Ordinal);
-        Assert.Equal(16 + 9, queue.Port.Writes);
+        Assert.Equal(1 + (3 * Burst.Capacity), queue.Port.Writes);
     }
 
     [Fact]

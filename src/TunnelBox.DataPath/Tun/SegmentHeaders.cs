@@ -5,7 +5,7 @@ using TunnelBox.Linux.Libc;
 namespace TunnelBox.DataPath.Tun;
 
 /// <summary>Reads and writes the fields of IP, TCP and UDP headers that segmentation touches (RFC 791, 8200, 9293, 768).</summary>
-internal static unsafe class InnerPacket
+internal static unsafe class SegmentHeaders
 {
     /// <summary>Offset of the checksum in a TCP header.</summary>
     public const int TcpChecksum = 16;
