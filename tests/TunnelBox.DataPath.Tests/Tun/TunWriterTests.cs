@@ -1,5 +1,4 @@
 using TunnelBox.DataPath.Tests.Support;
-using TunnelBox.DataPath.Tun;
 using TunnelBox.Linux.Libc;
 using TunnelBox.Visibility;
 
@@ -65,7 +64,7 @@ public sealed unsafe class TunWriterTests
             int start = header.csum_start;
             int headers = start + (udp ? 8 : (packet[start + 12] >> 4) * 4);
             int count = (packet.Length - headers + header.gso_size - 1) / header.gso_size;
-            if (start != (packet[0] >> 4 == 4 ? 20 : 40) || count < 2 || count > GsoSplitter.MessageLimit(headers + header.gso_size))
+            if (start != (packet[0] >> 4 == 4 ? 20 : 40) || count is < 2 or > Burst.Capacity)
             {
                 continue;
             }
