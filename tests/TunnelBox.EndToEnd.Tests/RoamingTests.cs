@@ -45,6 +45,12 @@ public class RoamingTests(ITestOutputHelper output) : EndToEndTest(output)
         await pair.ExpectPingsAsync();
 
         await pair.First.SetPeerAsync(pair.Second, $"endpoint [{TunnelPair.SecondOuter6}]:{TunnelPair.SecondPort}");
+        if (pair.First.Program.Is(Lacks.StickySource))
+        {
+            await Ping.ExpectSilenceAsync(pair.First.Inner, TunnelPair.Second4);
+            return;
+        }
+
         await Ping.ExpectAsync(pair.First.Inner, TunnelPair.Second4);
         Assert.Equal($"[{TunnelPair.FirstOuter6}]:{TunnelPair.FirstPort}", (await pair.Second.PeerAsync(pair.First)).Endpoint);
         await Ping.ExpectAsync(pair.Second.Inner, TunnelPair.First4);
@@ -76,6 +82,12 @@ public class RoamingTests(ITestOutputHelper output) : EndToEndTest(output)
 
         await pair.First.SetPeerAsync(pair.Second, $"endpoint {endpoint}");
         await Ping.ExpectAsync(pair.First.Inner, TunnelPair.Second4);
+        if (!outerIpv6 && pair.Second.Program.Is(Lacks.StickySource))
+        {
+            Assert.Equal(pair.SecondEndpoint, (await pair.First.PeerAsync(pair.Second)).Endpoint);
+            return;
+        }
+
         Assert.Equal(endpoint, (await pair.First.PeerAsync(pair.Second)).Endpoint);
         await Ping.ExpectAsync(pair.Second.Inner, TunnelPair.First4);
         Assert.Equal(endpoint, (await pair.First.PeerAsync(pair.Second)).Endpoint);

@@ -22,8 +22,8 @@ internal enum Lacks
     /// <summary>A refused start is not told in one sentence that names the remedy.</summary>
     Remedies = 16,
 
-    /// <summary>A path narrower than its segments loses them.</summary>
-    NarrowRoute = 32,
+    /// <summary>An IPv4 answer may leave from another address than it was asked at, and a peer cannot change from IPv4 to IPv6.</summary>
+    StickySource = 32,
 
     /// <summary>A sticky IPv4 source that vanished is kept: Linux 6.18 answers ENETUNREACH where it used to answer EINVAL.</summary>
     VanishedSource = 64,
@@ -36,6 +36,9 @@ internal enum Lacks
 
     /// <summary>Socket buffers are what the system gives by default (208 KiB), so a busy machine loses bursts.</summary>
     LargeBuffers = 512,
+
+    /// <summary>A path narrower than its segments stalls TCP: what UDP_SEGMENT refuses is lost.</summary>
+    NarrowRoute = 1024,
 }
 
 /// <summary>A program that is started as <c>PROGRAM [-f] INTERFACE</c> and serves the cross-platform UAPI.</summary>
@@ -45,8 +48,10 @@ internal sealed record TunnelProgram(string Path, Lacks Lacks)
         Lacks.Ecn | Lacks.DontFragmentClear | Lacks.AtomicSet | Lacks.LoopGuard | Lacks.Remedies
         | Lacks.VanishedSource | Lacks.OwnSession | Lacks.NameCheck | Lacks.LargeBuffers;
 
+    private const Lacks OfWireGuardGo2023 = OfWireGuardGo | Lacks.StickySource | Lacks.NarrowRoute;
+
     private static readonly Lazy<Task<TunnelProgram>> s_go2022 = new(() => FetchAsync("2022", OfWireGuardGo));
-    private static readonly Lazy<Task<TunnelProgram>> s_go2023 = new(() => FetchAsync("2023", OfWireGuardGo | Lacks.NarrowRoute));
+    private static readonly Lazy<Task<TunnelProgram>> s_go2023 = new(() => FetchAsync("2023", OfWireGuardGo2023));
 
     /// <summary>The folder that holds TunnelBox.sln.</summary>
     public static string Root { get; } = FindRoot();
@@ -101,7 +106,7 @@ internal sealed record TunnelProgram(string Path, Lacks Lacks)
 
         bool foreign = System.IO.Path.GetFileName(path).StartsWith("wireguard-go", StringComparison.Ordinal);
         bool offloads = path.Contains("2023", StringComparison.Ordinal);
-        return new TunnelProgram(path, !foreign ? Lacks.None : offloads ? OfWireGuardGo | Lacks.NarrowRoute : OfWireGuardGo);
+        return new TunnelProgram(path, !foreign ? Lacks.None : offloads ? OfWireGuardGo2023 : OfWireGuardGo);
     }
 
     private static async Task<TunnelProgram> FetchAsync(string release, Lacks lacks)
