@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using TunnelBox.Protocol;
 using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath;
@@ -40,6 +41,34 @@ internal static unsafe class InnerPacket
         }
 
         return 0;
+    }
+
+    /// <summary>
+    /// Tells whether an inner packet is a UDP datagram with a data message of a session: sealed for that session again, it would
+    /// come back again, larger each time.
+    /// </summary>
+    /// <param name="data">First byte of a measured packet.</param>
+    /// <param name="length">Its length.</param>
+    /// <param name="receiver">The index by which the peer knows the session; 1 in 2^32 for a foreign session of the peer.</param>
+    /// <returns>True for the session's own message.</returns>
+    public static bool Carries(byte* data, int length, uint receiver)
+    {
+        const byte Udp = 17;
+        const int UdpHeader = 8;
+        bool isIPv4 = data[0] >> 4 == 4;
+        if (data[isIPv4 ? 9 : 6] != Udp)
+        {
+            return false;
+        }
+
+        int message = (isIPv4 ? (data[0] & 15) * 4 : IPv6Header) + UdpHeader;
+        if (message + DataMessage.MinimumSize > length)
+        {
+            return false;
+        }
+
+        var header = new ReadOnlySpan<byte>(data + message, DataMessage.HeaderSize);
+        return BinaryPrimitives.ReadUInt32LittleEndian(header) == (uint)MessageType.Data && DataMessage.Receiver(header) == receiver;
     }
 
     /// <summary>Reads the congestion mark of an inner packet, which its outer packet copies (RFC 6040, section 4.1, normal mode).</summary>

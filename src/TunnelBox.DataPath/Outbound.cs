@@ -65,6 +65,12 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
                 continue;
             }
 
+            if (InnerPacket.Carries(data, burst.Length[i], keypair.RemoteIndex))
+            {
+                burst.Drop(i, DropReason.OutRoutingLoop);
+                continue;
+            }
+
             if (peer.Staged.Count > 0)
             {
                 staged(peer);

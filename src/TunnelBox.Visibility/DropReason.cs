@@ -108,6 +108,9 @@ public enum DropReason : byte
     /// <summary>Out: a GSO packet from the inner port contradicts its own header.</summary>
     OutOffloadInvalid,
 
+    /// <summary>Out: the packet carries a message that the same session has just sealed: the tunnel is routed into itself.</summary>
+    OutRoutingLoop,
+
     /// <summary>Out: the interface is down, so no port is open.</summary>
     OutInterfaceDown,
 }

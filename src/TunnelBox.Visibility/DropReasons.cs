@@ -195,6 +195,10 @@ public static class DropReasons
             "A segmentation request from the inner interface contradicts the packet's own header.",
             "Turn segmentation offload off on the inner interface, and report the kernel's version.");
         Out(
+            DropReason.OutRoutingLoop,
+            "The packet carries a message of the very session it would be sealed for: the route to the peer's endpoint leads into the tunnel.",
+            "Route the endpoint past the tunnel, or leave it out of the peer's allowed IPs; a default route needs a firewall mark.");
+        Out(
             DropReason.OutInterfaceDown,
             "The interface is down, so no port is open.",
             "Bring the interface up.");

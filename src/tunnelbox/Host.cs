@@ -1,6 +1,7 @@
 using TunnelBox.Configuration;
 using TunnelBox.Linux.Processes;
 using TunnelBox.Service;
+using LogLevel = TunnelBox.Service.LogLevel;
 
 namespace TunnelBox.Daemon;
 
@@ -19,14 +20,14 @@ internal static class Host
         _ = ProcessLimits.SetFileModeMask(UnixFileMode.GroupWrite | UnixFileMode.OtherWrite);
         StartChecks.Run(options);
         TunnelBoxSettings settings = Settings(options.InterfaceName);
-        using Log log = new(LogLevels.Parse(logLevel), Sink(options.InterfaceName, background && string.IsNullOrEmpty(logLevel)));
+        using Log log = new(Level(logLevel, settings), Sink(options.InterfaceName, background && string.IsNullOrEmpty(logLevel)));
         if (background)
         {
             // A daemon must not keep a file system busy that it happened to be started from.
             Directory.SetCurrentDirectory("/");
         }
 
-        return new Lifecycle(options, log).Run((options, log) => TunnelDevice.Open(
+        return new Lifecycle(options with { SocketDirectory = settings.UapiDirectory }, log).Run((options, log) => TunnelDevice.Open(
             new TunnelDeviceOptions(options.InterfaceName, settings) { TunDescriptor = options.TunDescriptor }, log));
     }
 
@@ -41,6 +42,18 @@ internal static class Host
             throw new StartException(faults.Message, ExitCodes.WrongInput);
         }
     }
+
+    // LOG_LEVEL is what callers of wireguard-go set; it goes before the file.
+    private static LogLevel Level(string? logLevel, TunnelBoxSettings settings) => string.IsNullOrEmpty(logLevel)
+        ? settings.LogLevel switch
+        {
+            Configuration.LogLevel.Silent => LogLevel.Silent,
+            Configuration.LogLevel.Error => LogLevel.Error,
+            Configuration.LogLevel.Warning => LogLevel.Warning,
+            Configuration.LogLevel.Debug => LogLevel.Verbose,
+            _ => LogLevel.Info,
+        }
+        : LogLevels.Parse(logLevel);
 
     private static ILogSink Sink(string name, bool toSystem)
     {

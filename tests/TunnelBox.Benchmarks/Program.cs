@@ -8,7 +8,10 @@ switch (args)
     case ["aead"]:
         AeadBenchmark.Run(Console.Out);
         return 0;
+    case ["ports"]:
+        PortBenchmark.Run(Console.Out);
+        return 0;
     default:
-        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|aead");
+        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|aead|ports");
         return 2;
 }

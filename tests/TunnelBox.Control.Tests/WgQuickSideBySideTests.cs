@@ -133,6 +133,20 @@ public sealed partial class WgQuickSideBySideTests(ITestOutputHelper output)
     private static Sandbox Prepare(string body)
     {
         Sandbox sandbox = new();
+        try
+        {
+            Furnish(sandbox, body);
+            return sandbox;
+        }
+        catch
+        {
+            sandbox.Dispose();
+            throw;
+        }
+    }
+
+    private static void Furnish(Sandbox sandbox, string body)
+    {
         sandbox.Write("tbq0.conf", $"[Interface]\nPrivateKey = {Private}\n{body.Replace("HOOKS", Path.Combine(sandbox.Directory, "hooks"))}");
         sandbox.Write("resolver", "");
         sandbox.Write("hooks", "");
@@ -143,8 +157,6 @@ public sealed partial class WgQuickSideBySideTests(ITestOutputHelper output)
         {
             sandbox.Must("ip", line);
         }
-
-        return sandbox;
     }
 
     private static Sandbox.Result Quick(Sandbox sandbox, string program, string verb) => sandbox.Run(

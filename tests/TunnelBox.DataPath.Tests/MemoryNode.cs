@@ -25,11 +25,11 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
     private readonly Dictionary<DropReason, int> _drops = [];
     private readonly HandshakeQueue _queue = new();
 
-    public MemoryNode(FakeClock clock, ushort port)
+    public MemoryNode(FakeClock clock, ushort port, FakeClock? awake = null)
     {
         Clock = clock;
         Address = new EndpointAddress(0x0A000001, port, false, 0);
-        Tunnel = new Tunnel(Arena, Random, clock, clock, _ => new Tai64nClock(clock), this);
+        Tunnel = new Tunnel(Arena, Random, clock, awake ?? clock, _ => new Tai64nClock(clock), this);
         Gate = new HandshakeGate(Tunnel, _queue, Random, this);
         Worker = new Worker("test", Tunnel, Inner, Outer, new SodiumAead(), Gate, Counters.AddBlock());
         PrivateKey = new byte[32];

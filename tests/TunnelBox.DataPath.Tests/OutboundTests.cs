@@ -42,6 +42,24 @@ public sealed class OutboundTests : TwoNodes
     }
 
     [Fact]
+    public void A_message_of_the_session_is_not_sealed_for_it_again()
+    {
+        Establish();
+        Wire.Clear();
+        uint own = A.PeerOf(B).Current!.RemoteIndex;
+        foreach (uint receiver in new[] { own, own + 1 })
+        {
+            byte[] v4 = InnerPackets.IPv4("10.0.0.1", "10.0.0.2");
+            DataMessage.WriteHeader(v4.AsSpan(28), receiver, counter: 7);
+            Send(A, v4);
+        }
+
+        Settle();
+        Assert.Equal(1, A.Drops(DropReason.OutRoutingLoop));
+        Assert.Single(Wire);
+    }
+
+    [Fact]
     public void Counters_are_never_reused_when_they_run_out()
     {
         Establish();

@@ -191,6 +191,26 @@ public sealed class WorkerTests : TwoNodes
     }
 
     [Fact]
+    public void Sessions_do_not_survive_suspend()
+    {
+        var awake = new FakeClock();
+        using var sleeper = new MemoryNode(Clock, 1003, awake);
+        MemoryNode.Join(sleeper, B);
+        Send(sleeper, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
+        MemoryNode.Settle(sleeper, B);
+        Assert.NotNull(sleeper.PeerOf(B).Current);
+        Clock.Advance(5);
+        awake.Advance(5);
+        sleeper.Step();
+        Assert.NotNull(sleeper.PeerOf(B).Current);
+
+        // Five seconds pass that only the clock of keys has seen.
+        Clock.Advance(5);
+        sleeper.Step();
+        Assert.Null(sleeper.PeerOf(B).Current);
+    }
+
+    [Fact]
     public void Dropping_all_sessions_makes_new_keys_before_the_next_packet()
     {
         Establish();

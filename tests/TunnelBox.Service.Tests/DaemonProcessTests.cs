@@ -51,6 +51,48 @@ public sealed class DaemonProcessTests : IDisposable
             $"tunnelbox: {_name}: WG_TUN_FD is 99, which is not an open file descriptor: pass an open one of a TUN device.\n", error);
     }
 
+    [Theory]
+    [InlineData("-f")]
+    [InlineData(null)]
+    public async Task Wrong_settings_are_all_told_and_nothing_is_made(string? flag)
+    {
+        (int code, string output, string error) = await Run(
+            flag is null ? [_name] : [flag, _name], ("TUNNELBOX__MTU", "abc"), ("TUNNELBOX__WORKERS", "-1"));
+        Assert.Equal((ExitCodes.WrongInput, string.Empty), (code, output));
+        string[] lines = error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(2, lines.Length);
+        Assert.Contains(lines, static line => line.StartsWith("TUNNELBOX__MTU: ", StringComparison.Ordinal));
+        Assert.Contains(lines, static line => line.StartsWith("TUNNELBOX__WORKERS: ", StringComparison.Ordinal));
+        Assert.False(File.Exists(SocketPath));
+    }
+
+    [Fact]
+    [Trait("Needs", "root")]
+    public async Task Settings_name_the_log_level_and_the_socket_directory()
+    {
+        string directory = Path.Combine(Path.GetTempPath(), _name);
+        string socket = Path.Combine(directory, $"{_name}.sock");
+        try
+        {
+            using Process daemon = Start(["-f", _name], ("TUNNELBOX__UAPIDIRECTORY", directory), ("TUNNELBOX__LOGLEVEL", "silent"));
+            Task<string> error = daemon.StandardError.ReadToEndAsync();
+            await Until(() => File.Exists(socket));
+            Assert.False(File.Exists(SocketPath));
+            Signal(daemon.Id, "TERM");
+            await daemon.WaitForExitAsync().WaitAsync(s_deadline);
+            Assert.Equal(ExitCodes.Done, daemon.ExitCode);
+            Assert.Equal(string.Empty, await error.WaitAsync(s_deadline));
+            Assert.False(File.Exists(socket));
+        }
+        finally
+        {
+            if (Directory.Exists(directory))
+            {
+                Directory.Delete(directory, recursive: true);
+            }
+        }
+    }
+
     [Fact]
     public async Task Usage_help_and_version_are_no_failures()
     {

@@ -23,8 +23,11 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
     private readonly BatchScratch _scratch = new();
     private PolyGroup<TKernels> _poly;
     private LaneBuffer _lanes;
+    private AheadOfProof _ahead;
     private bool _several;
-    private uint _prefix;
+    private bool _columnsReady;
+    private bool _columnsUsed;
+    private bool _stateUsed;
 
     /// <summary>Creates an engine with its working memory.</summary>
     public BatchAead()
@@ -52,7 +55,7 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
             }
         }
 
-        _scratch.Wipe(Math.Min(SubBatch, jobs.Length), _several);
+        Wipe(jobs.Length);
     }
 
     /// <inheritdoc/>
@@ -71,7 +74,7 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
             }
         }
 
-        _scratch.Wipe(Math.Min(SubBatch, jobs.Length), _several);
+        Wipe(jobs.Length);
     }
 
     /// <inheritdoc/>
@@ -95,24 +98,23 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
             SetPrefix(prefix);
             Arrange(one, 1);
             AddKeyBlocks(&list, 1);
-            AddData(one, 0);
+            AddData(one, 0, 0);
             Flush();
-            FinishTails(&list, 1);
+            FinishTail(one, 0);
             associated.CopyTo(message);
             new Span<byte>((byte*)job.Destination, job.Length).CopyTo(message.AsSpan(padded));
+            _stateUsed = true;
             _poly.Begin();
             _poly.Add(bytes, message.Length, (ulong)associated.Length, (ulong)job.Length);
-            byte* tags = _poly.Compute(_scratch.KeyRows);
-            Unsafe.CopyBlockUnaligned((byte*)job.Destination + job.Length, tags, IPacketAead.TagSize);
+            Vector128.Store(PolyGroup<TKernels>.Tag(_poly.Compute(_scratch.KeyRows), 0), (byte*)job.Destination + job.Length);
             SetPrefix(0);
         }
 
-        _scratch.Wipe(1, several: true);
+        Wipe(1);
     }
 
     private void SetPrefix(uint prefix)
     {
-        _prefix = prefix;
         Vector512<uint> column = Vector512.Create(prefix);
         Vector512.Store(column, (uint*)(_scratch.Columns + 8 * TKernels.VectorBytes));
         Vector512.Store(column, (uint*)(_scratch.MixedColumns + 8 * TKernels.VectorBytes));
@@ -142,10 +144,7 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
         }
 
         _several = otherKeys != 0;
-        if (!_several)
-        {
-            TKernels.KeyColumn(key, _scratch.Columns);
-        }
+        _columnsReady = false;
 
         if (otherRows != 0)
         {
@@ -158,59 +157,35 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
         AddKeyBlocks(jobs, count);
         for (int i = 0; i < count; i++)
         {
-            AddData(jobs[i], i);
+            AddData(jobs[i], i, 0);
         }
 
         Flush();
-        FinishTails(jobs, count);
-        for (int at = 0; at < count; at += TKernels.PolyLanes)
+        for (int i = 0; i < count; i++)
         {
-            int some = Math.Min(TKernels.PolyLanes, count - at);
-            _poly.Begin();
-            for (int l = 0; l < some; l++)
-            {
-                AeadJob* job = jobs[at + l];
-                _poly.Add((byte*)job->Destination, job->Length, 0, (ulong)job->Length);
-            }
-
-            byte* tags = _poly.Compute(_scratch.KeyRows + 64 * at);
-            for (int l = 0; l < some; l++)
-            {
-                AeadJob* job = jobs[at + l];
-                Vector128.Store(PolyGroup<TKernels>.Tag(tags, l), (byte*)job->Destination + job->Length);
-            }
+            FinishTail(jobs[i], i);
         }
+
+        Authenticate(jobs, count, sealing: true);
     }
 
     private void OpenSome(AeadJob** jobs, int count)
     {
         AddKeyBlocks(jobs, count);
-        Flush();
-        for (int at = 0; at < count; at += TKernels.PolyLanes)
+        if (count < SubBatch)
         {
-            int some = Math.Min(TKernels.PolyLanes, count - at);
-            _poly.Begin();
-            for (int l = 0; l < some; l++)
-            {
-                AeadJob* job = jobs[at + l];
-                _poly.Add((byte*)job->Source, job->Length, 0, (ulong)job->Length);
-            }
-
-            byte* tags = _poly.Compute(_scratch.KeyRows + 64 * at);
-            for (int l = 0; l < some; l++)
-            {
-                // All 16 bytes at once: the time does not tell where a forged tag differs.
-                AeadJob* job = jobs[at + l];
-                job->Opened = PolyGroup<TKernels>.Tag(tags, l) == Vector128.Load((byte*)job->Source + job->Length);
-            }
+            ComputeAhead(jobs, count);
         }
+
+        Flush();
+        Authenticate(jobs, count, sealing: false);
 
         // Whether a packet is genuine is no secret, and what is not genuine is never deciphered.
         for (int i = 0; i < count; i++)
         {
             if (jobs[i]->Opened)
             {
-                AddData(jobs[i], i);
+                AddData(jobs[i], i, MixAhead(jobs[i], i));
             }
         }
 
@@ -219,14 +194,95 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
         {
             if (jobs[i]->Opened)
             {
-                FinishTails(jobs + i, 1, i);
+                FinishTail(jobs[i], i);
             }
         }
+    }
+
+    /// <summary>Computes all tags: groups side by side from the longest down, but a packet alone where that is cheaper.</summary>
+    private void Authenticate(AeadJob** jobs, int count, bool sealing)
+    {
+        while (count > 0)
+        {
+            int some = Math.Min(TKernels.PolyLanes, count);
+            int alone = PlanAlone(jobs + count - some, some);
+            for (int i = 0; i < alone; i++)
+            {
+                AeadJob* job = jobs[--count];
+                _stateUsed |= job->Length > LonePoly<TKernels>.LongestWithoutState;
+                byte* text = (byte*)(sealing ? job->Destination : job->Source);
+                Conclude(job, LonePoly<TKernels>.Compute(_scratch, text, job->Length, _scratch.KeyRows + 64 * count), sealing);
+            }
+
+            if (alone != 0)
+            {
+                continue;
+            }
+
+            count -= some;
+            _stateUsed = true;
+            _poly.Begin();
+            for (int l = 0; l < some; l++)
+            {
+                AeadJob* job = jobs[count + l];
+                _poly.Add((byte*)(sealing ? job->Destination : job->Source), job->Length, 0, (ulong)job->Length);
+            }
+
+            byte* tags = _poly.Compute(_scratch.KeyRows + 64 * count);
+            for (int l = 0; l < some; l++)
+            {
+                Conclude(jobs[count + l], PolyGroup<TKernels>.Tag(tags, l), sealing);
+            }
+        }
+    }
+
+    /// <summary>Writes a tag, or compares it: all 16 bytes at once, so that the time does not tell where a forged one differs.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Conclude(AeadJob* job, Vector128<byte> tag, bool sealing)
+    {
+        if (sealing)
+        {
+            Vector128.Store(tag, (byte*)job->Destination + job->Length);
+        }
+        else
+        {
+            job->Opened = tag == Vector128.Load((byte*)job->Source + job->Length);
+        }
+    }
+
+    /// <summary>Tells how many of a group's longest packets are cheaper alone than in company.</summary>
+    private static int PlanAlone(AeadJob** jobs, int count)
+    {
+        if (count == TKernels.PolyLanes && jobs[0]->Length >= 16 && jobs[count - 1]->Length - jobs[0]->Length < 64)
+        {
+            return TKernels.LoneCost(4) == 0 ? count : 0;
+        }
+
+        int best = int.MaxValue;
+        int alone = 0;
+        int spent = 0;
+        for (int k = 0; k <= count; k++)
+        {
+            int rest = k == count ? 0 : TKernels.ColumnCost((jobs[count - 1 - k]->Length + 63) >> 6);
+            if (spent + rest < best)
+            {
+                best = spent + rest;
+                alone = k;
+            }
+
+            if (k < count)
+            {
+                spent += TKernels.LoneCost((jobs[count - 1 - k]->Length + 15) >> 4);
+            }
+        }
+
+        return alone;
     }
 
     /// <summary>Computes, or in a small burst queues, every packet's block 0.</summary>
     private void AddKeyBlocks(AeadJob** jobs, int count)
     {
+        _ahead.Reset();
         nint zero = (nint)_scratch.Zero;
         nint row = (nint)_scratch.KeyRows;
         for (int i = 0; i < count; i++)
@@ -246,12 +302,12 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
     }
 
     /// <summary>Queues a packet's blocks; a last block that is not whole leaves its key stream in a row of its own.</summary>
-    private void AddData(AeadJob* job, int index)
+    private void AddData(AeadJob* job, int index, int done)
     {
-        uint block = 1;
-        nint source = job->Source;
-        nint destination = job->Destination;
-        int whole = job->Length >> 6;
+        uint block = 1 + (uint)done;
+        nint source = job->Source + 64 * done;
+        nint destination = job->Destination + 64 * done;
+        int whole = (job->Length >> 6) - done;
         while (whole > 0)
         {
             int room = LaneBuffer.Capacity - _lanes.Count;
@@ -277,7 +333,7 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
             whole -= some;
         }
 
-        if ((job->Length & 63) != 0)
+        if ((job->Length & 63) != 0 && !_ahead.HasTail(index))
         {
             if (_lanes.Count == LaneBuffer.Capacity)
             {
@@ -288,18 +344,62 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
         }
     }
 
-    private void FinishTails(AeadJob** jobs, int count, int index = 0)
+    private void FinishTail(AeadJob* job, int index)
     {
+        int rest = job->Length & 63;
+        if (rest != 0)
+        {
+            int whole = job->Length - rest;
+            TKernels.Mix((byte*)job->Destination + whole, (byte*)job->Source + whole, _scratch.Tails + 64 * index, rest);
+        }
+    }
+
+    /// <summary>
+    /// Fills the lanes that the key blocks of a small burst leave idle with key stream of its packets; it stays in the
+    /// working memory until the packet has proved genuine.
+    /// </summary>
+    private void ComputeAhead(AeadJob** jobs, int count)
+    {
+        int all = count;
         for (int i = 0; i < count; i++)
         {
-            AeadJob* job = jobs[i];
-            int rest = job->Length & 63;
-            if (rest != 0)
-            {
-                int whole = job->Length - rest;
-                TKernels.Mix((byte*)job->Destination + whole, (byte*)job->Source + whole, _scratch.Tails + 64 * (index + i), rest);
-            }
+            all += (jobs[i]->Length + 63) >> 6;
         }
+
+        int most = all <= TKernels.FewLanes ? all : Math.Min(all, (count + TKernels.BlockLanes - 1) & -TKernels.BlockLanes);
+        byte* row = _scratch.Ahead;
+        for (int i = 0; i < count && _lanes.Count < most; i++)
+        {
+            int whole = jobs[i]->Length >> 6;
+            int some = Math.Min(whole, most - _lanes.Count);
+            for (int b = 0; b < some; b++)
+            {
+                _lanes.Add(jobs[i], 1 + (uint)b, (nint)_scratch.Zero, (nint)row + 64 * b);
+            }
+
+            bool tail = some == whole && (jobs[i]->Length & 63) != 0 && _lanes.Count < most;
+            if (tail)
+            {
+                _lanes.Add(jobs[i], 1 + (uint)whole, (nint)_scratch.Zero, (nint)_scratch.Tails + 64 * i);
+            }
+
+            _ahead.Set(i, some, tail);
+            row += 64 * some;
+        }
+    }
+
+    /// <summary>Deciphers a genuine packet's first blocks with the key stream computed ahead.</summary>
+    private int MixAhead(AeadJob* job, int index)
+    {
+        byte* row = _scratch.Ahead + 64 * _ahead.Before(index);
+        int some = _ahead.Blocks(index);
+        for (int b = 0; b < some; b++)
+        {
+            Vector512<byte> mixed = Vector512.Load((byte*)job->Source + 64 * b) ^ Vector512.Load(row + 64 * b);
+            Vector512.Store(mixed, (byte*)job->Destination + 64 * b);
+        }
+
+        return some;
     }
 
     /// <summary>Runs all waiting lanes.</summary>
@@ -312,8 +412,17 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
             int left = count - at;
             if (left <= TKernels.FewLanes)
             {
-                Fill(count, at + TKernels.FewLanes);
-                TKernels.FewBlocks(_lanes.Keys + at, _prefix, _lanes.Words + at, _lanes.Rows + at);
+                if (left <= TKernels.FewLanes / 2)
+                {
+                    Fill(count, at + TKernels.FewLanes / 2);
+                    TKernels.FewBlocks1(_lanes.Keys + at, _scratch.Columns, _lanes.Words + at, _lanes.Rows + at);
+                }
+                else
+                {
+                    Fill(count, at + TKernels.FewLanes);
+                    TKernels.FewBlocks2(_lanes.Keys + at, _scratch.Columns, _lanes.Words + at, _lanes.Rows + at);
+                }
+
                 break;
             }
 
@@ -339,8 +448,15 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
 
     private byte* ColumnsFor(int lane)
     {
+        _columnsUsed = true;
         if (!_several)
         {
+            if (!_columnsReady)
+            {
+                TKernels.KeyColumn(_lanes.Keys[lane], _scratch.Columns);
+                _columnsReady = true;
+            }
+
             return _scratch.Columns;
         }
 
@@ -355,5 +471,28 @@ internal sealed unsafe class BatchAead<TKernels> : IPacketAead, IDisposable
         }
 
         return _scratch.MixedColumns;
+    }
+
+    /// <summary>Zeroes what depends on keys in the working memory.</summary>
+    private void Wipe(int packets)
+    {
+        int rows = 64 * Math.Min(SubBatch, packets);
+        BatchScratch.Wipe(_scratch.KeyRows, rows);
+        BatchScratch.Wipe(_scratch.Tails, rows);
+        BatchScratch.Wipe(_scratch.Ahead, 64 * _ahead.Total);
+        _ahead.Wiped();
+        BatchScratch.Wipe(_scratch.Trash, 64 + BatchScratch.TagBytes);
+        if (_columnsUsed)
+        {
+            BatchScratch.Wipe(_scratch.Columns, 8 * TKernels.VectorBytes);
+            BatchScratch.Wipe(_scratch.MixedColumns, 8 * TKernels.VectorBytes);
+            _columnsUsed = false;
+        }
+
+        if (_stateUsed)
+        {
+            BatchScratch.Wipe(_scratch.State, PolySlots.Beyond * TKernels.VectorBytes);
+            _stateUsed = false;
+        }
     }
 }

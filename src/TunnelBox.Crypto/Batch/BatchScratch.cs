@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace TunnelBox.Crypto.Batch;
 
@@ -16,6 +17,9 @@ internal sealed unsafe class BatchScratch : IDisposable
 
     private const int Vector = 64;
 
+    /// <summary>Bytes of <see cref="Tags"/>, which stand behind <see cref="Trash"/>.</summary>
+    public const int TagBytes = 2 * Vector;
+
     private byte* _memory;
 
     public BatchScratch()
@@ -24,7 +28,7 @@ internal sealed unsafe class BatchScratch : IDisposable
         int columns = 9 * Vector;
         int state = PolySlots.Count * Vector;
         int rows = SubBatch * 64;
-        int size = Zeros + lanes + 2 * columns + state + 3 * rows + 64 + 2 * Vector + 2 * Slice * 8 + 2048;
+        int size = Zeros + lanes + 2 * columns + state + 4 * rows + 64 + 2 * Vector + 2 * Slice * 8 + 2048;
         _memory = (byte*)NativeMemory.AlignedAlloc((nuint)size, 4096);
         NativeMemory.Clear(_memory, (nuint)size);
         byte* next = _memory;
@@ -35,6 +39,7 @@ internal sealed unsafe class BatchScratch : IDisposable
         State = Take(ref next, state);
         KeyRows = Take(ref next, rows);
         Tails = Take(ref next, rows);
+        Ahead = Take(ref next, rows);
         Staged = Take(ref next, rows);
         Trash = Take(ref next, 64);
         Tags = Take(ref next, 2 * Vector);
@@ -63,6 +68,9 @@ internal sealed unsafe class BatchScratch : IDisposable
     /// <summary>Gets the last block of every packet's key stream, where that block is not whole.</summary>
     public byte* Tails { get; }
 
+    /// <summary>Gets key stream that was computed before its packet was known to be genuine.</summary>
+    public byte* Ahead { get; }
+
     /// <summary>Gets rows of ciphertext with zeros around, one a Poly1305 lane.</summary>
     public byte* Staged { get; }
 
@@ -87,21 +95,16 @@ internal sealed unsafe class BatchScratch : IDisposable
         }
     }
 
-    /// <summary>Zeroes everything that depends on keys.</summary>
-    /// <param name="packets">Packets of the largest sub-batch.</param>
-    /// <param name="several">Whether several keys were at work.</param>
-    public void Wipe(int packets, bool several)
+    /// <summary>Zeroes bytes that depend on keys.</summary>
+    /// <param name="first">First byte, aligned to 64.</param>
+    /// <param name="count">Bytes, a multiple of 64.</param>
+    public static void Wipe(byte* first, int count)
     {
-        new Span<byte>(Columns, 8 * Vector).Clear();
-        if (several)
+        // A short loop of wide stores: a call to memset costs more than these few lines are worth.
+        for (byte* end = first + count; first < end; first += 64)
         {
-            new Span<byte>(MixedColumns, 8 * Vector).Clear();
+            Vector512.Store(Vector512<byte>.Zero, first);
         }
-
-        new Span<byte>(State, PolySlots.Column * Vector).Clear();
-        new Span<byte>(KeyRows, packets * 64).Clear();
-        new Span<byte>(Tails, packets * 64).Clear();
-        new Span<byte>(Trash, 64 + 2 * Vector).Clear();
     }
 
     private static int Align(int bytes) => (bytes + 63) & ~63;

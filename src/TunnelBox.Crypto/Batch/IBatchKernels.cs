@@ -15,7 +15,7 @@ internal unsafe interface IBatchKernels
     /// <summary>Gets the blocks of one <see cref="Blocks"/> pass.</summary>
     static abstract int BlockLanes { get; }
 
-    /// <summary>Gets the blocks of one <see cref="FewBlocks"/> pass.</summary>
+    /// <summary>Gets the blocks of one <see cref="FewBlocks2"/> pass.</summary>
     static abstract int FewLanes { get; }
 
     /// <summary>Gets the packets of one Poly1305 pass.</summary>
@@ -23,6 +23,19 @@ internal unsafe interface IBatchKernels
 
     /// <summary>Gets the bytes of one vector.</summary>
     static abstract int VectorBytes { get; }
+
+    /// <summary>Gets the blocks from which a lone packet goes through the Wide kernels.</summary>
+    static abstract int WideFrom { get; }
+
+    /// <summary>Estimates the time of Poly1305 for a group; the unit is that of <see cref="LoneCost"/>.</summary>
+    /// <param name="rows">Rows of the longest packet.</param>
+    /// <returns>The estimate.</returns>
+    static abstract int ColumnCost(int rows);
+
+    /// <summary>Estimates the time of Poly1305 for one packet alone.</summary>
+    /// <param name="blocks">Its blocks.</param>
+    /// <returns>The estimate.</returns>
+    static abstract int LoneCost(int blocks);
 
     /// <summary>Turns one key a lane into eight columns.</summary>
     /// <param name="keys">Addresses of <see cref="BlockLanes"/> keys of 32 bytes.</param>
@@ -46,12 +59,19 @@ internal unsafe interface IBatchKernels
     /// <param name="rows">Rows of 64 bytes, of which the first 32 are written.</param>
     static abstract void KeyBlocks(byte* columns, uint* words, byte* rows);
 
-    /// <summary>Computes <see cref="FewLanes"/> blocks as <see cref="Blocks"/> does, in less time.</summary>
+    /// <summary>Computes half of <see cref="FewLanes"/> blocks as <see cref="Blocks"/> does, in less time.</summary>
     /// <param name="keys">Key addresses of the lanes.</param>
-    /// <param name="prefix">First word of the nonce.</param>
+    /// <param name="columns">As for <see cref="Blocks"/>, but only the column of prefixes is read.</param>
     /// <param name="words">First lane.</param>
     /// <param name="rows">First lane.</param>
-    static abstract void FewBlocks(nint* keys, uint prefix, uint* words, nint* rows);
+    static abstract void FewBlocks1(nint* keys, byte* columns, uint* words, nint* rows);
+
+    /// <summary>Computes <see cref="FewLanes"/> blocks as <see cref="FewBlocks1"/> does.</summary>
+    /// <param name="keys">Key addresses of the lanes.</param>
+    /// <param name="columns">As for <see cref="FewBlocks1"/>.</param>
+    /// <param name="words">First lane.</param>
+    /// <param name="rows">First lane.</param>
+    static abstract void FewBlocks2(nint* keys, byte* columns, uint* words, nint* rows);
 
     /// <summary>Begins Poly1305 for <see cref="PolyLanes"/> packets.</summary>
     /// <param name="state"><see cref="PolySlots.Count"/> vectors.</param>
@@ -96,6 +116,34 @@ internal unsafe interface IBatchKernels
     /// <param name="lengths">Bytes of associated data of each lane, then bytes of ciphertext of each lane.</param>
     /// <param name="tags">Two vectors: lane l's tag stands in vector <c>l &amp; 1</c> at byte <c>16 (l / 2)</c>.</param>
     static abstract void PolyFinal(byte* state, ulong* lengths, byte* tags);
+
+    /// <summary>Computes the powers that a lone packet needs.</summary>
+    /// <param name="state"><see cref="PolySlots.Count"/> vectors.</param>
+    /// <param name="low">Low half of r, clamped.</param>
+    /// <param name="high">High half.</param>
+    static abstract void WideInit(byte* state, ulong low, ulong high);
+
+    /// <summary>Takes a lone packet's first group: <see cref="PolyLanes"/> blocks of which the first may be absent.</summary>
+    /// <param name="state">The powers.</param>
+    /// <param name="message">The blocks; absent ones are zero.</param>
+    /// <param name="absent">Absent blocks.</param>
+    static abstract void WideHead(byte* state, byte* message, long absent);
+
+    /// <summary>Takes one more group.</summary>
+    /// <param name="state">The powers.</param>
+    /// <param name="message">The blocks.</param>
+    static abstract void WideStep(byte* state, byte* message);
+
+    /// <summary>Takes pairs of groups.</summary>
+    /// <param name="state">The powers.</param>
+    /// <param name="message">The blocks.</param>
+    /// <param name="count">Pairs.</param>
+    static abstract void WidePairs(byte* state, byte* message, nint count);
+
+    /// <summary>Joins the lanes.</summary>
+    /// <param name="state">The powers.</param>
+    /// <param name="limbs">Five limbs of 26 bits with carries, for <see cref="ScalarPoly"/>.</param>
+    static abstract void WideJoin(byte* state, ulong* limbs);
 
     /// <summary>destination = source ^ keyStream for fewer than 64 bytes, touching no byte beyond.</summary>
     /// <param name="destination">Bytes to write.</param>

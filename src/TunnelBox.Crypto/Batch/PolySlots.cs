@@ -17,6 +17,15 @@ internal static class PolySlots
     /// <summary>Four pairs of columns (low, high) of a row that is taken block by block.</summary>
     public const int Column = 44;
 
+    /// <summary>For a lone packet: the power whose exponent is the lane count (as <see cref="Power"/> wants it).</summary>
+    public const int WideUniform = 1;
+
+    /// <summary>For a lone packet: each lane's own power.</summary>
+    public const int WideLanes = 2;
+
+    /// <summary>For a lone packet: the power whose exponent is twice the lane count.</summary>
+    public const int WideDouble = 3;
+
     /// <summary>Number of slots.</summary>
     public const int Count = 52;
 

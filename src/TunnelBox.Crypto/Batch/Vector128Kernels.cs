@@ -24,6 +24,15 @@ internal unsafe partial struct Vector128Kernels : IBatchKernels
     public static int VectorBytes => 16;
 
     /// <inheritdoc/>
+    public static int WideFrom => 10;
+
+    /// <inheritdoc/>
+    public static int ColumnCost(int rows) => rows == 1 ? 55 : rows < 8 ? 35 + 27 * rows : 50 + 25 * rows;
+
+    /// <inheritdoc/>
+    public static int LoneCost(int blocks) => blocks < WideFrom ? 12 + 8 * blocks : 40 + 4 * blocks;
+
+    /// <inheritdoc/>
     public static void Mix(byte* destination, byte* source, byte* keyStream, int count)
         => ShortBytes.Mix(destination, source, keyStream, count);
 

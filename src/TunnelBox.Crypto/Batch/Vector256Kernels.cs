@@ -24,6 +24,15 @@ internal unsafe partial struct Vector256Kernels : IBatchKernels
     public static int VectorBytes => 32;
 
     /// <inheritdoc/>
+    public static int WideFrom => 12;
+
+    /// <inheritdoc/>
+    public static int ColumnCost(int rows) => rows == 1 ? 60 : rows < 8 ? 40 + 29 * rows : 55 + 28 * rows;
+
+    /// <inheritdoc/>
+    public static int LoneCost(int blocks) => blocks < WideFrom ? 12 + 8 * blocks : 65 + 2 * blocks;
+
+    /// <inheritdoc/>
     public static void Mix(byte* destination, byte* source, byte* keyStream, int count)
         => ShortBytes.Mix(destination, source, keyStream, count);
 

@@ -26,6 +26,15 @@ internal unsafe partial struct Vector512Kernels : IBatchKernels
     public static int VectorBytes => 64;
 
     /// <inheritdoc/>
+    public static int WideFrom => 48;
+
+    /// <inheritdoc/>
+    public static int ColumnCost(int rows) => rows == 1 ? 80 : rows < 8 ? 60 + 45 * rows : 80 + 41 * rows;
+
+    /// <inheritdoc/>
+    public static int LoneCost(int blocks) => blocks < 12 ? 12 + 8 * blocks : 90 + 3 * blocks / 2;
+
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Mix(byte* destination, byte* source, byte* keyStream, int count)
     {

@@ -15,6 +15,9 @@ namespace TunnelBox.DataPath.Tun;
 /// </remarks>
 internal sealed unsafe class GsoSplitter
 {
+    /// <summary>Largest payload of a UDP message over IPv4.</summary>
+    private const int LargestMessage = 65507;
+
     private byte* _packet;
     private int _transport;
     private int _headers;
@@ -22,6 +25,7 @@ internal sealed unsafe class GsoSplitter
     private int _segment;
     private int _offset;
     private int _stride;
+    private int _limit;
     private bool _isIPv6;
     private bool _udp;
     private ushort _id;
@@ -32,6 +36,9 @@ internal sealed unsafe class GsoSplitter
 
     /// <summary>Gets a value indicating whether segments remain.</summary>
     public bool Active => _packet != null;
+
+    /// <summary>Gets how many packets a burst should hold when its last ones came from a super-packet.</summary>
+    public int Limit => _limit;
 
     /// <summary>Takes on a packet, if its header agrees with it.</summary>
     /// <param name="header">The virtio header.</param>
@@ -68,6 +75,7 @@ internal sealed unsafe class GsoSplitter
         _offset = 0;
         int slot = Burst.Headroom + _headers + Math.Min(_segment, _payload) + Burst.Tailroom;
         _stride = OddLines(slot);
+        _limit = MessageLimit(_headers + _segment);
         _packet = packet;
         return true;
     }
@@ -80,7 +88,8 @@ internal sealed unsafe class GsoSplitter
     {
         int index = burst.Count;
         byte* slot = cursor;
-        while (_packet != null && index < Burst.Capacity && slot + _stride <= end)
+        int capacity = index < _limit ? _limit : Burst.Capacity;
+        while (_packet != null && index < capacity && slot + _stride <= end)
         {
             byte* data = slot + Burst.Headroom;
             int payload = Math.Min(_segment, _payload - _offset);
@@ -110,6 +119,19 @@ internal sealed unsafe class GsoSplitter
 
         burst.Count = index;
         cursor = slot;
+    }
+
+    /// <summary>
+    /// How many segments a burst should hold: as many as one UDP_SEGMENT message takes once they are padded and sealed. Bursts
+    /// of 64 would leave as a large and a small message each time, and every message costs the same to send and to receive.
+    /// </summary>
+    /// <param name="length">Bytes of a segment with its headers.</param>
+    /// <returns>At most a burst; a whole burst where messages hold less than half of one.</returns>
+    internal static int MessageLimit(int length)
+    {
+        int sealedLength = ((length + 15) & ~15) + 32;
+        int fit = LargestMessage / sealedLength;
+        return fit is >= Burst.Capacity or < Burst.Capacity / 2 ? Burst.Capacity : fit;
     }
 
     /// <summary>Rounds up to an odd number of cache lines, so that equal offsets of neighbouring slots fall into different sets.</summary>

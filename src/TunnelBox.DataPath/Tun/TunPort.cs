@@ -70,15 +70,17 @@ public sealed unsafe class TunPort : IPort
         int before = burst.Count;
         byte* cursor = _slots.Address;
         byte* end = cursor + _slots.Length;
+        int limit = Burst.Capacity;
         MoreWaiting = true;
         while (true)
         {
             if (_splitter.Active)
             {
                 _splitter.Fill(burst, ref cursor, end);
+                limit = _splitter.Limit;
             }
 
-            if (_splitter.Active || burst.Count == Burst.Capacity || end - cursor < LargestSlot)
+            if (_splitter.Active || burst.Count >= limit || end - cursor < LargestSlot)
             {
                 return burst.Count - before;
             }

@@ -7,16 +7,13 @@ namespace TunnelBox.DataPath.Udp;
 /// <summary>One worker's pair of UDP sockets, IPv4 and IPv6, of one port number.</summary>
 public sealed class UdpPort : IPort
 {
-    /// <summary>After so many full bursts of one family, the other one is asked first.</summary>
-    private const int Fairness = 4;
-
     private readonly UdpOffloads _offloads;
     private readonly FileDescriptor?[] _sockets = new FileDescriptor?[2];
     private readonly UdpReceiver?[] _receivers = new UdpReceiver?[2];
     private readonly UdpSender?[] _senders = new UdpSender?[2];
     private readonly ushort _port;
-    private int _first;
-    private int _full;
+    private int _busy;
+    private int _turn;
     private bool _disposed;
 
     /// <summary>Initializes a new instance of the <see cref="UdpPort"/> class.</summary>
@@ -73,16 +70,17 @@ public sealed class UdpPort : IPort
     {
         ArgumentNullException.ThrowIfNull(burst);
         int before = burst.Count;
-        _receivers[_first]?.Receive(burst);
-        if (burst.Count < Burst.Capacity)
-        {
-            _receivers[1 - _first]?.Receive(burst);
-        }
 
-        if (burst.Count == Burst.Capacity && ++_full == Fairness)
+        // The family that was silent last time is asked when the other one is silent, and every fourth time in any case: an
+        // empty queue costs a system call. A worker that blocks has seen both empty, and poll tells of the rest.
+        int now = (++_turn & 3) == 0 ? 1 - _busy : _busy;
+        _receivers[now]?.Receive(burst);
+        int other = 1 - now;
+        if (burst.Count == before || (now != _busy && burst.Count < Burst.Capacity))
         {
-            _full = 0;
-            _first = 1 - _first;
+            int seen = burst.Count;
+            _receivers[other]?.Receive(burst);
+            _busy = burst.Count > seen ? other : _busy;
         }
 
         return burst.Count - before;

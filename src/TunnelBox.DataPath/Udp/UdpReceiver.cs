@@ -82,7 +82,7 @@ internal sealed unsafe class UdpReceiver : IDisposable
         {
             while (_next < _end)
             {
-                if (burst.Count == Burst.Capacity)
+                if (IsFull(burst))
                 {
                     return;
                 }
@@ -119,7 +119,7 @@ internal sealed unsafe class UdpReceiver : IDisposable
     {
         while (_next < _end)
         {
-            if (burst.Count == Burst.Capacity)
+            if (IsFull(burst))
             {
                 MoreWaiting = true;
                 return;
@@ -127,6 +127,21 @@ internal sealed unsafe class UdpReceiver : IDisposable
 
             Unpack(burst);
         }
+    }
+
+    /// <summary>
+    /// Whether the next message should wait for the next burst. A super-packet that would be torn apart does wait when the
+    /// burst is half full, since what came as one should enter the kernel as one.
+    /// </summary>
+    private bool IsFull(Burst burst) =>
+        burst.Count == Burst.Capacity
+        || (burst.Count >= Burst.Capacity / 2 && _offset == 0 && Datagrams(_next) > Burst.Capacity - burst.Count);
+
+    private int Datagrams(int index)
+    {
+        mmsghdr* message = _messages + index;
+        ControlMessages.Read((byte*)message->msg_hdr.msg_control, message->msg_hdr.msg_controllen, out _, out _, out int segment);
+        return segment > 0 ? ((int)message->msg_len + segment - 1) / segment : 1;
     }
 
     private int Fetch(int asked)

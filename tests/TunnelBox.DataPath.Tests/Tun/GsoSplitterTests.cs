@@ -54,6 +54,14 @@ public sealed unsafe class GsoSplitterTests
         Assert.True(split > 150_000 && refused > 150_000, $"{split} split, {refused} refused");
     }
 
+    [Theory]
+    [InlineData(1420, 44)]
+    [InlineData(9000, 64)]
+    [InlineData(100, 64)]
+    [InlineData(1280, 49)]
+    public void A_burst_holds_what_one_udp_message_takes(int segment, int packets) =>
+        Assert.Equal(packets, GsoSplitter.MessageLimit(segment));
+
     private static void Check(GsoSplitter splitter, Burst burst, GuardedMemory slots, List<byte[]> expected, int round)
     {
         int at = 0;

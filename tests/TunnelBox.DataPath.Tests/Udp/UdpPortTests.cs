@@ -51,20 +51,24 @@ public sealed unsafe class UdpPortTests
         }
     }
 
-    [Fact]
-    public void Equal_datagrams_travel_as_one_message_and_a_full_burst_leaves_the_rest_for_the_next()
+    [Theory]
+    [InlineData(new[] { 20, 63, 63 }, new[] { 64, 64, 18 })]
+    [InlineData(new[] { 63, 63, 63 }, new[] { 63, 63, 63 })]
+    [InlineData(new[] { 30, 30, 30 }, new[] { 60, 30 })]
+    public void Equal_datagrams_travel_as_one_message_and_what_does_not_fit_comes_with_the_next_burst(int[] counts, int[] bursts)
     {
         using var a = UdpSockets.Open(new UdpSocketOptions());
         using var b = UdpSockets.Open(new UdpSocketOptions());
         Endpoint to = Packets.Endpoint("127.0.0.1", b.Port);
         using var memory = new NativeRegion(64 * 1024);
         var burst = new Burst();
-        for (int round = 0; round < 3; round++)
+        int number = 0;
+        foreach (int count in counts)
         {
             burst.Clear();
-            for (int i = 0; i < 63; i++)
+            for (int i = 0; i < count; i++)
             {
-                *(int*)(memory.Address + (i * 1024)) = (round * 63) + i;
+                *(int*)(memory.Address + (i * 1024)) = number++;
                 Packets.Add(burst, memory.Address + (i * 1024), 900, to);
             }
 
@@ -84,8 +88,8 @@ public sealed unsafe class UdpPortTests
         }
         while (b.Ports[0].MoreWaiting);
 
-        Assert.Equal([64, 64, 61], sizes);
-        Assert.Equal(Enumerable.Range(0, 189), numbers);
+        Assert.Equal(bursts, sizes);
+        Assert.Equal(Enumerable.Range(0, counts.Sum()), numbers);
         Assert.Contains("segment gro", b.Ports[0].Description, StringComparison.Ordinal);
     }
 
@@ -173,6 +177,37 @@ public sealed unsafe class UdpPortTests
         a.Ports[0].Send(burst);
         Assert.Equal(Packets.Address("127.0.0.42"), Packets.Collect(b.Ports[0], 1).Single().From.Address);
         Assert.False(to.SourceStale);
+    }
+
+    [Fact]
+    public void A_segmentation_offload_that_fails_with_EIO_stays_off_with_one_report_and_nothing_is_lost()
+    {
+        var reports = new List<string>();
+        using var a = UdpSockets.Open(new UdpSocketOptions { Report = reports.Add });
+        using var b = UdpSockets.Open(new UdpSocketOptions());
+        Endpoint to = Packets.Endpoint("127.0.0.1", b.Port);
+        using var memory = new NativeRegion(64 * 1024);
+        var burst = new Burst();
+        Assert.Contains("segment", a.Ports[0].Description, StringComparison.Ordinal);
+        FailingCall.Run(FailingCall.SendMmsg, Definitions.EIO, () =>
+        {
+            for (int round = 0; round < 3; round++)
+            {
+                burst.Clear();
+                for (int i = 0; i < Burst.Capacity; i++)
+                {
+                    *(int*)(memory.Address + (i * 1024)) = i;
+                    Packets.Add(burst, memory.Address + (i * 1024), 900, to);
+                }
+
+                a.Ports[0].Send(burst);
+                Assert.All(burst.Verdict, verdict => Assert.Equal(Verdict.Done, verdict));
+                Assert.Equal(Enumerable.Range(0, 64), Packets.Collect(b.Ports[0], 64).Select(p => BitConverter.ToInt32(p.Data)));
+            }
+        });
+        Assert.Contains("EIO", Assert.Single(reports), StringComparison.Ordinal);
+        Assert.DoesNotContain("segment", a.Ports[0].Description, StringComparison.Ordinal);
+        Assert.False(to.SegmentationOff);
     }
 
     [Fact]

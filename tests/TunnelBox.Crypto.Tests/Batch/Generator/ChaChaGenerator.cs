@@ -17,7 +17,9 @@ internal static class ChaChaGenerator
         w.Line();
         Blocks(w, keysOnly: true);
         w.Line();
-        FewBlocks(w);
+        FewBlocks(w, 1);
+        w.Line();
+        FewBlocks(w, 2);
     }
 
     /// <summary>Transposes one key a lane into eight columns.</summary>
@@ -145,21 +147,27 @@ internal static class ChaChaGenerator
         }
     }
 
-    /// <summary>Few blocks in row form: less work to lose when a burst is small, and a shorter chain.</summary>
-    private static void FewBlocks(KernelWriter w)
+    /// <summary>
+    /// Few blocks in row form, for the lanes that do not fill a pass: a shorter chain of dependent steps. Diagonals are
+    /// formed by turning rows a, c and d, which are ready before b, so that turning costs no time.
+    /// </summary>
+    private static void FewBlocks(KernelWriter w, int sets)
     {
-        const int Sets = 2;
-        Open(w, "public static void FewBlocks(nint* keys, uint prefix, uint* words, nint* rows)");
+        Open(w, $"public static void FewBlocks{sets}(nint* keys, byte* columns, uint* words, nint* rows)");
         w.RotateMasks();
         w.Line($"{w.Vector}<uint> constants = {Join([.. Enumerable.Repeat($"Vector128.Create({string.Join(", ", Constants)})", w.Quarters)])};");
-        for (int s = 0; s < Sets; s++)
+        for (int s = 0; s < sets; s++)
+        {
+            Nonces(w, s);
+        }
+
+        for (int s = 0; s < sets; s++)
         {
             int lane = s * w.Quarters;
             string Parts(Func<int, string> part) => Join([.. Enumerable.Range(lane, w.Quarters).Select(part)]);
             w.Line($"{w.Vector}<uint> a{s} = constants;");
             w.Line($"{w.Vector}<uint> key{s}0 = {Parts(l => $"Vector128.Load((uint*)keys[{l}])")};");
             w.Line($"{w.Vector}<uint> key{s}1 = {Parts(l => $"Vector128.Load((uint*)keys[{l}] + 4)")};");
-            w.Line($"{w.Vector}<uint> nonce{s} = {Parts(l => $"Vector128.Create(words[{l}], prefix, words[LaneBuffer.Stride + {l}], words[2 * LaneBuffer.Stride + {l}])")};");
             w.Line($"{w.Vector}<uint> b{s} = key{s}0;");
             w.Line($"{w.Vector}<uint> c{s} = key{s}1;");
             w.Line($"{w.Vector}<uint> d{s} = nonce{s};");
@@ -173,20 +181,19 @@ internal static class ChaChaGenerator
                 [("a", "b", "d", 16), ("c", "d", "b", 12), ("a", "b", "d", 8), ("c", "d", "b", 7)];
             foreach ((string sum, string other, string turned, int bits) in steps)
             {
-                EachSet(w, s => $"{sum}{s} += {other}{s};", Sets);
-                EachSet(w, s => $"{turned}{s} ^= {sum}{s};", Sets);
-                EachSet(w, s => $"{turned}{s} = {w.Rotate($"{turned}{s}", bits)};", Sets);
+                EachSet(w, s => $"{sum}{s} += {other}{s};", sets);
+                EachSet(w, s => $"{turned}{s} ^= {sum}{s};", sets);
+                EachSet(w, s => $"{turned}{s} = {w.Rotate($"{turned}{s}", bits)};", sets);
             }
 
-            // Diagonals become columns, and columns diagonals again.
-            EachSet(w, s => $"b{s} = {w.Shuffle32($"b{s}", half == 0 ? "0x39" : "0x93")};", Sets);
-            EachSet(w, s => $"c{s} = {w.Shuffle32($"c{s}", "0x4E")};", Sets);
-            EachSet(w, s => $"d{s} = {w.Shuffle32($"d{s}", half == 0 ? "0x93" : "0x39")};", Sets);
+            EachSet(w, s => $"a{s} = {w.Shuffle32($"a{s}", half == 0 ? "0x93" : "0x39")};", sets);
+            EachSet(w, s => $"d{s} = {w.Shuffle32($"d{s}", "0x4E")};", sets);
+            EachSet(w, s => $"c{s} = {w.Shuffle32($"c{s}", half == 0 ? "0x39" : "0x93")};", sets);
         }
 
         w.Line("}");
         w.Line();
-        for (int s = 0; s < Sets; s++)
+        for (int s = 0; s < sets; s++)
         {
             int set = s;
             string[] sums = [$"(a{s} + constants)", $"(b{s} + key{s}0)", $"(c{s} + key{s}1)", $"(d{s} + nonce{s})"];
@@ -199,6 +206,23 @@ internal static class ChaChaGenerator
         }
 
         w.Line("}");
+    }
+
+    /// <summary>Gathers row d of one set: block counter, prefix and nonce of each lane.</summary>
+    private static void Nonces(KernelWriter w, int s)
+    {
+        int lane = s * w.Quarters;
+        string Column(int c) => c == 1 ? $"Vector128.Load((uint*)(columns + {8 * w.Bytes}))" : $"Vector128.Load(words + {(c == 0 ? "" : c == 2 ? "LaneBuffer.Stride + " : "2 * LaneBuffer.Stride + ")}{lane})";
+        w.Line($"Vector128<uint> blocks{s} = {Column(0)}, prefixes{s} = {Column(1)}, lows{s} = {Column(2)}, highs{s} = {Column(3)};");
+        string[] starts = [$"Sse2.UnpackLow(blocks{s}, prefixes{s})", $"Sse2.UnpackHigh(blocks{s}, prefixes{s})"];
+        string[] ends = [$"Sse2.UnpackLow(lows{s}, highs{s})", $"Sse2.UnpackHigh(lows{s}, highs{s})"];
+        for (int i = 0; i < (w.Quarters == 4 ? 2 : 1); i++)
+        {
+            w.Line($"Vector128<ulong> start{s}{i} = {starts[i]}.AsUInt64(), end{s}{i} = {ends[i]}.AsUInt64();");
+        }
+
+        string[] parts = [.. Enumerable.Range(0, w.Quarters).Select(q => $"Sse2.Unpack{(q % 2 == 0 ? "Low" : "High")}(start{s}{q / 2}, end{s}{q / 2}).AsUInt32()")];
+        w.Line($"{w.Vector}<uint> nonce{s} = {Join(parts)};");
     }
 
     /// <summary>Gathers the 64-byte rows out of four vectors of 16-byte parts, adds the sources and stores.</summary>

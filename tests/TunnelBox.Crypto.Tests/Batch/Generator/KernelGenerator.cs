@@ -29,6 +29,8 @@ internal static class KernelGenerator
         ChaChaGenerator.Write(w);
         w.Line();
         PolyGenerator.Write(w);
+        w.Line();
+        PolyWideGenerator.Write(w);
         w.Line("}");
         return w.ToString();
     }

@@ -231,7 +231,7 @@ internal static class PolyGenerator
     }
 
     /// <summary>Cuts 128 bits and the bit beyond into limbs.</summary>
-    private static void Split(KernelWriter w, string name, string lo, string hi, string? beyond)
+    internal static void Split(KernelWriter w, string name, string lo, string hi, string? beyond)
     {
         w.Line($"{w.Vector}<ulong> {name}0 = {lo} & limb;");
         w.Line($"{w.Vector}<ulong> {name}1 = ({lo} >>> 26) & limb;");
@@ -250,20 +250,24 @@ internal static class PolyGenerator
     }
 
     /// <summary>d += f r^power modulo 2^130 - 5, limbs not yet carried.</summary>
-    private static void Product(KernelWriter w, string d, string[] f, int power, bool first)
+    internal static void Product(KernelWriter w, string d, string[] f, int power, bool first)
+        => Product(w, d, f, i => Limb(w, power, i), i => Fivefold(w, power, i), first);
+
+    /// <summary>d += f g modulo 2^130 - 5, given g's limbs and five times its limbs.</summary>
+    internal static void Product(KernelWriter w, string d, string[] f, Func<int, string> limb, Func<int, string> fivefold, bool first)
     {
         for (int j = 0; j < 5; j++)
         {
             for (int i = 0; i < 5; i++)
             {
-                string right = j <= i ? Limb(w, power, i - j) : Fivefold(w, power, 5 + i - j);
+                string right = j <= i ? limb(i - j) : fivefold(5 + i - j);
                 w.Line($"{d}{i} {(first && j == 0 ? "=" : "+=")} {w.Multiply(f[j], right)};");
             }
         }
     }
 
     /// <summary>Two carry chains side by side; leaves limb 1 and limb 4 a little above 26 bits at most.</summary>
-    private static void Carry(KernelWriter w, string d, string c)
+    internal static void Carry(KernelWriter w, string d, string c)
     {
         w.Line($"{w.Vector}<ulong> {c} = {d}0 >>> 26, {c}x = {d}3 >>> 26;");
         w.Line($"{d}0 &= limb;");
@@ -287,7 +291,7 @@ internal static class PolyGenerator
         w.Line($"{d}4 += {c};");
     }
 
-    private static void StorePower(KernelWriter w, int power, string name)
+    internal static void StorePower(KernelWriter w, int power, string name)
     {
         for (int i = 0; i < 5; i++)
         {
@@ -300,7 +304,7 @@ internal static class PolyGenerator
         }
     }
 
-    private static void LoadAccumulator(KernelWriter w)
+    internal static void LoadAccumulator(KernelWriter w)
     {
         for (int i = 0; i < 5; i++)
         {
@@ -308,7 +312,7 @@ internal static class PolyGenerator
         }
     }
 
-    private static void StoreAccumulator(KernelWriter w)
+    internal static void StoreAccumulator(KernelWriter w)
     {
         for (int i = 0; i < 5; i++)
         {
@@ -316,7 +320,7 @@ internal static class PolyGenerator
         }
     }
 
-    private static void AddLimbs(KernelWriter w, string to, string from)
+    internal static void AddLimbs(KernelWriter w, string to, string from)
     {
         for (int i = 0; i < 5; i++)
         {
@@ -324,7 +328,7 @@ internal static class PolyGenerator
         }
     }
 
-    private static void Copy(KernelWriter w, string to, string from)
+    internal static void Copy(KernelWriter w, string to, string from)
     {
         for (int i = 0; i < 5; i++)
         {
@@ -332,11 +336,11 @@ internal static class PolyGenerator
         }
     }
 
-    private static void Declare(KernelWriter w, string name) => w.Line($"{w.Vector}<ulong> {string.Join(", ", Limbs(name))};");
+    internal static void Declare(KernelWriter w, string name) => w.Line($"{w.Vector}<ulong> {string.Join(", ", Limbs(name))};");
 
-    private static void Mask(KernelWriter w) => w.Line($"{w.Vector}<ulong> limb = {w.Vector}.Create((1UL << 26) - 1);");
+    internal static void Mask(KernelWriter w) => w.Line($"{w.Vector}<ulong> limb = {w.Vector}.Create((1UL << 26) - 1);");
 
-    private static string[] Limbs(string name) => [.. Enumerable.Range(0, 5).Select(i => $"{name}{i}")];
+    internal static string[] Limbs(string name) => [.. Enumerable.Range(0, 5).Select(i => $"{name}{i}")];
 
     private static string Limb(KernelWriter w, int power, int i) => w.Load("ulong", $"state + {(PolySlots.Power(power) + i) * w.Bytes}");
 
@@ -344,7 +348,7 @@ internal static class PolyGenerator
 
     private static string Slot(KernelWriter w, int slot) => $"(ulong*)(state + {slot * w.Bytes})";
 
-    private static void Open(KernelWriter w, string signature)
+    internal static void Open(KernelWriter w, string signature)
     {
         w.Line("[MethodImpl(MethodImplOptions.AggressiveOptimization)]");
         w.Line(signature);
