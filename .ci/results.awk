@@ -20,5 +20,7 @@ function attribute(key,    start, rest) {
     start = index($0, " " key "=\"")
     if (start == 0) { return "" }
     rest = substr($0, start + length(key) + 3)
-    return substr(rest, 1, index(rest, "\"") - 1)
+    rest = substr(rest, 1, index(rest, "\"") - 1)
+    gsub(/&quot;/, "\"", rest); gsub(/&lt;/, "<", rest); gsub(/&gt;/, ">", rest); gsub(/&amp;/, "\\&", rest)
+    return rest
 }
