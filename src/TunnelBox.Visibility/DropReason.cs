@@ -9,7 +9,7 @@ public enum DropReason : byte
     /// <summary>Not dropped.</summary>
     None = 0,
 
-    /// <summary>In: the datagram is shorter than its message type, or a data message is not a multiple of 16 bytes.</summary>
+    /// <summary>In: the datagram is shorter than its message type, or a data message is shorter than its header and tag.</summary>
     InHdrError,
 
     /// <summary>In: the first four bytes name no WireGuard message.</summary>
