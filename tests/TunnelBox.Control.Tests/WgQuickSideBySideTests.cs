@@ -136,12 +136,24 @@ public sealed partial class WgQuickSideBySideTests(ITestOutputHelper output)
         try
         {
             Furnish(sandbox, body);
+            AwaitOutside(sandbox);
             return sandbox;
         }
         catch
         {
             sandbox.Dispose();
             throw;
+        }
+    }
+
+    // The kernel notices a new link in its own time, and makes the routes of its addresses only then.
+    private static void AwaitOutside(Sandbox sandbox)
+    {
+        DateTime deadline = DateTime.UtcNow.AddSeconds(10);
+        while (!sandbox.Must("ip", "-6 route show table local").Contains("local 2001:db8:9::2 ", StringComparison.Ordinal))
+        {
+            Assert.True(DateTime.UtcNow < deadline, "The outside interface of the sandbox did not come up within 10 s.");
+            Thread.Sleep(20);
         }
     }
 
