@@ -15,7 +15,7 @@ public static class PeerAnnotations
     {
         ArgumentNullException.ThrowIfNull(file);
         DateTimeOffset now = DateTimeOffset.UtcNow;
-        return TrySend(client, [.. file.Peers.Select(peer => Of(peer, now)).Where(note => replace ? note.Name is not null || note.EndpointHost?.Length > 0 : IsWorth(note))], replace);
+        return TrySend(client, [.. file.Peers.Select(peer => Of(peer, now)).Where(note => note.Name is not null || note.EndpointHost is not null)], replace);
     }
 
     /// <summary>Sends notes. Best effort: a daemon without a control socket goes without.</summary>
@@ -70,8 +70,6 @@ public static class PeerAnnotations
     }
 
     private static PeerAnnotation Of(WgPeer peer, DateTimeOffset now) => Of(peer.PublicKey, peer.Endpoint, now) with { Name = peer.Name };
-
-    private static bool IsWorth(PeerAnnotation note) => note.Name is not null || note.EndpointHost is not null;
 
     private static bool IsAddress(string host) => IPAddress.TryParse(host, out _);
 }

@@ -15,11 +15,25 @@ internal static class DaemonControl
     /// <param name="interfaceName">The interface.</param>
     /// <param name="file">The file.</param>
     /// <param name="replace">Whether what the daemon knew before leaves.</param>
-    public static void Annotate(string interfaceName, WgFile file, bool replace)
+    public static void Annotate(string interfaceName, WgFile file, bool replace) =>
+        Try(interfaceName, client => PeerAnnotations.TrySend(client, file, replace));
+
+    /// <summary>Sends notes, where the daemon takes them; what it knew before stays.</summary>
+    /// <param name="interfaceName">The interface.</param>
+    /// <param name="notes">The notes.</param>
+    public static void Annotate(string interfaceName, List<PeerAnnotation> notes)
+    {
+        if (notes.Count > 0)
+        {
+            Try(interfaceName, client => PeerAnnotations.TrySend(client, notes, replace: false));
+        }
+    }
+
+    private static void Try(string interfaceName, Func<ControlClient, bool> send)
     {
         try
         {
-            PeerAnnotations.TrySend(Of(interfaceName), file, replace);
+            _ = send(Of(interfaceName));
         }
         catch (ConfigurationFaultsException)
         {

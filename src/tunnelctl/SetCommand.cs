@@ -26,6 +26,7 @@ internal static class SetCommand
         try
         {
             PeerChange? peer = null;
+            List<PeerAnnotation> notes = [];
             Queue<string> words = new(arguments.Skip(1));
             while (words.TryDequeue(out string? word))
             {
@@ -40,11 +41,12 @@ internal static class SetCommand
                 }
                 else
                 {
-                    Peer(peer, word, words);
+                    Peer(peer, word, words, notes);
                 }
             }
 
             new UapiClient(arguments[0]).Set(change);
+            DaemonControl.Annotate(arguments[0], notes);
             return ExitCode.Done;
         }
         finally
@@ -73,7 +75,7 @@ internal static class SetCommand
         }
     }
 
-    private static void Peer(PeerChange peer, string word, Queue<string> words)
+    private static void Peer(PeerChange peer, string word, Queue<string> words, List<PeerAnnotation> notes)
     {
         switch (word)
         {
@@ -89,6 +91,7 @@ internal static class SetCommand
             case "endpoint":
                 Check(word, WgValues.Endpoint(Bytes(Value(word, words)), out HostPort endpoint));
                 peer.Endpoint = EndpointResolver.Resolve(endpoint, CommandLine.Note);
+                notes.Add(PeerAnnotations.Of(peer.PublicKey, endpoint, DateTimeOffset.UtcNow));
                 break;
             case "persistent-keepalive":
                 Check(word, WgValues.Keepalive(Bytes(Value(word, words)), out ushort seconds));

@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using TunnelBox.Control;
 
@@ -6,6 +7,9 @@ namespace TunnelBox.Tunnelctl;
 /// <summary>The verb status: what an operator acts on.</summary>
 internal static class StatusCommand
 {
+    // Keys have a '+' that need not be escaped: the output goes into no web page, and people search it for keys.
+    private static readonly StatusJson Json = new(new JsonSerializerOptions(StatusJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+
     private const string Clear = "\e[H\e[2J";
 
     /// <summary>Runs the verb.</summary>
@@ -66,7 +70,7 @@ internal static class StatusCommand
 
         if (json)
         {
-            CommandLine.Print(JsonSerializer.Serialize(new StatusDocument { Interfaces = reports }, StatusJson.Default.StatusDocument) + "\n");
+            CommandLine.Print(JsonSerializer.Serialize(new StatusDocument { Interfaces = reports }, Json.StatusDocument) + "\n");
         }
         else
         {
