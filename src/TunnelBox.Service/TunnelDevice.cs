@@ -89,7 +89,22 @@ public sealed partial class TunnelDevice : ITunnel
             CryptoSelfTest.Run();
             PacketAead aead = PacketAead.Select(options.Settings.Aead);
             _ = WarmUp.Run(aead.Create);
-            return new TunnelDevice(options, OpenTun(options, log), aead, log);
+            List<string> reports = [];
+            TunnelDevice? device = null;
+            TunDevice tun = OpenTun(options, sentence =>
+            {
+                // Before there is a device, its start reports from this thread alone.
+                (device is null ? reports.Add : (Action<string>)device.NoteOffload)(sentence);
+                log.Warning($"{options.InterfaceName}: {sentence}");
+            });
+            device = new TunnelDevice(options, tun, aead, log);
+            reports.ForEach(device.NoteOffload);
+            if (!options.Settings.TunOffload)
+            {
+                device.NoteOffload("The setting TunOffload is false, so packets pass the TUN device one by one.");
+            }
+
+            return device;
         }
         catch (Exception fault) when (fault is PortException or CryptoUnavailableException or PlatformNotSupportedException or ArgumentException)
         {
@@ -142,12 +157,11 @@ public sealed partial class TunnelDevice : ITunnel
         _ended.TrySetResult("the tunnel was stopped");
     }
 
-    private static TunDevice OpenTun(TunnelDeviceOptions options, Log log)
+    private static TunDevice OpenTun(TunnelDeviceOptions options, Action<string> report)
     {
-        void Report(string sentence) => log.Warning($"{options.InterfaceName}: {sentence}");
         if (options.TunDescriptor is { } descriptor)
         {
-            return TunDevice.Adopt(descriptor, options.Settings.TunOffload, Report);
+            return TunDevice.Adopt(descriptor, options.Settings.TunOffload, report);
         }
 
         TunDevice tun = TunDevice.Create(new TunOptions
@@ -155,7 +169,7 @@ public sealed partial class TunnelDevice : ITunnel
             Name = options.InterfaceName,
             Queues = Math.Max(options.Settings.Workers, 1),
             Offloads = options.Settings.TunOffload,
-            Report = Report,
+            Report = report,
         });
         tun.SetMtu(options.Settings.Mtu);
         return tun;
@@ -299,5 +313,9 @@ public sealed partial class TunnelDevice : ITunnel
         _workerCounters = [];
     }
 
-    private void Report(string sentence) => _log.Warning($"{InterfaceName}: {sentence}");
+    private void Report(string sentence)
+    {
+        NoteOffload(sentence);
+        _log.Warning($"{InterfaceName}: {sentence}");
+    }
 }
