@@ -15,6 +15,8 @@ public sealed partial class TunnelDevice
     {
         ArgumentNullException.ThrowIfNull(verbs);
         verbs.Add(AnnotateRequest.VerbName, Annotate);
+        verbs.Add(StatusLine.VerbName, Status);
+        verbs.Add(HandshakeRequest.VerbName, Handshake);
     }
 
     private void Annotate(ControlCall call)
