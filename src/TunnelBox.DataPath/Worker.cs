@@ -183,6 +183,7 @@ public sealed unsafe class Worker : IDisposable
         int received = _inner.Receive(_fromInner);
         if (received > 0)
         {
+            _counters.CountPort(PortFlow.InnerReceived, received, _fromInner.Bytes());
             _outbound.Route(_fromInner, _now, _flushStaged);
             _outbound.Seal(_fromInner, _now);
             _outer.Send(_fromInner);
@@ -198,6 +199,7 @@ public sealed unsafe class Worker : IDisposable
         int received = _outer.Receive(_fromOuter);
         if (received > 0)
         {
+            _counters.CountPort(PortFlow.OuterReceived, received, _fromOuter.Bytes());
             _inbound.Open(_fromOuter, _now);
             _inner.Send(_fromOuter);
             Account(_fromOuter, outward: false);
@@ -270,7 +272,10 @@ public sealed unsafe class Worker : IDisposable
         {
             if (burst.Verdict[i] == Verdict.Dropped)
             {
-                _counters.CountDrop(burst.Reason[i]);
+                DropReason reason = burst.Reason[i];
+                _counters.CountDrop(reason, 1, burst.Length[i]);
+                Peer? peer = burst.Keypair[i]?.Peer ?? burst.Peer[i];
+                peer?.Drops.Count(_counters.Writer, reason, 1, burst.Length[i]);
             }
             else if (burst.Keypair[i] is not null)
             {
@@ -281,6 +286,7 @@ public sealed unsafe class Worker : IDisposable
 
         if (outward)
         {
+            _counters.CountPort(PortFlow.OuterSent, sent, bytes);
             _counters.CountOut(sent, bytes - (sent * DataMessage.Overhead));
         }
         else

@@ -33,7 +33,7 @@ public sealed partial class Tunnel
     {
         if (_identity is null)
         {
-            return DropReason.InHandshakeInvalid;
+            return DropReason.InHandshakeNoKey;
         }
 
         DropReason refused = _opener.Open(_identity, message);
@@ -52,14 +52,14 @@ public sealed partial class Tunnel
         refused = _opener.Accept(peer.Handshake, now);
         if (refused != DropReason.None)
         {
-            return refused;
+            return Refuse(peer, refused, message.Length);
         }
 
         // The peer's initiation takes the place of ours, if one was under way.
-        ForgetHandshakeIndex(peer);
+        EndHandshake(peer, DropReason.OutHandshakeSuperseded);
         peer.RoamTo(from, to);
         peer.Timers.AuthenticatedReceived(now);
-        peer.AddReceived(message.Length, now);
+        peer.AddReceived(1, message.Length, now);
         SendResponse(peer, now);
         return DropReason.None;
     }
@@ -71,6 +71,7 @@ public sealed partial class Tunnel
         if (!peer.Handshake.CreateResponse(index, _random, response) || !peer.Handshake.TryDeriveSession(out SessionKeys keys))
         {
             Indices.Remove(index);
+            Drop(peer, DropReason.OutHandshakeKeyInvalid, 1, 0);
             return;
         }
 
@@ -79,31 +80,34 @@ public sealed partial class Tunnel
         AdoptSession(peer, keys, now);
         if (peer.Endpoint is { } endpoint)
         {
-            Account(peer, response.Length, now);
-            _output.SendDatagram(response, endpoint);
+            Transmit(peer, response, endpoint, now);
             _output.Event(peer, TunnelEvent.ResponseSent);
         }
     }
 
     private DropReason HandleResponse(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to)
     {
-        if (_identity is null || Indices.Find(ResponseMessage.Receiver(message)) is not Peer peer
-            || !peer.Handshake.ConsumeResponse(_identity, message))
+        if (_identity is null)
+        {
+            return DropReason.InHandshakeNoKey;
+        }
+
+        if (Indices.Find(ResponseMessage.Receiver(message)) is not Peer peer)
         {
             return DropReason.InHandshakeResponseInvalid;
         }
 
         long now = Now();
-        if (!peer.Handshake.TryDeriveSession(out SessionKeys keys))
+        if (!peer.Handshake.ConsumeResponse(_identity, message) || !peer.Handshake.TryDeriveSession(out SessionKeys keys))
         {
-            return DropReason.InHandshakeResponseInvalid;
+            return Refuse(peer, DropReason.InHandshakeResponseInvalid, message.Length);
         }
 
         peer.HandshakeIndex = null;
         Indices.Remove(keys.LocalIndex);
         AdoptSession(peer, keys, now);
         peer.RoamTo(from, to);
-        peer.AddReceived(message.Length, now);
+        peer.AddReceived(1, message.Length, now);
         peer.Timers.AuthenticatedReceived(now);
         peer.Timers.HandshakeComplete();
         peer.HandshakeCompleted(UnixNanoseconds());
@@ -124,9 +128,14 @@ public sealed partial class Tunnel
         };
 
         // Not a sign of life and no reason to roam: a cookie reply proves only that somebody saw our message.
-        if (peer is null || !CookiesOf(peer).ConsumeReply(message, Now()))
+        if (peer is null)
         {
             return DropReason.InHandshakeCookieInvalid;
+        }
+
+        if (!CookiesOf(peer).ConsumeReply(message, Now()))
+        {
+            return Refuse(peer, DropReason.InHandshakeCookieInvalid, message.Length);
         }
 
         _output.Event(peer, TunnelEvent.CookieReceived);
@@ -150,11 +159,12 @@ public sealed partial class Tunnel
 
         if (peer.Endpoint is not { } endpoint)
         {
+            Drop(peer, DropReason.OutHandshakeNoEndpoint, 1, 0);
             _output.Event(peer, TunnelEvent.NoEndpoint);
             return;
         }
 
-        ForgetHandshakeIndex(peer);
+        EndHandshake(peer, DropReason.OutHandshakeNoAnswer);
         uint index = ReserveIndex(peer);
         Span<byte> initiation = stackalloc byte[InitiationMessage.Size];
         timers.InitiationSent(now, Jitter());
@@ -163,20 +173,32 @@ public sealed partial class Tunnel
         {
             // Only a public key of low order ends here: there is no secret to share with it.
             Indices.Remove(index);
+            Drop(peer, DropReason.OutHandshakeKeyInvalid, 1, 0);
             return;
         }
 
         peer.HandshakeIndex = index;
         CookiesOf(peer).AddMacs(initiation, now);
-        Account(peer, initiation.Length, now);
-        _output.SendDatagram(initiation, endpoint);
+        Transmit(peer, initiation, endpoint, now);
         _output.Event(peer, isRetry ? TunnelEvent.InitiationRetried : TunnelEvent.InitiationSent);
     }
 
-    private static void Account(Peer peer, int bytes, long now)
+    private void Transmit(Peer peer, ReadOnlySpan<byte> message, Endpoint endpoint, long now)
     {
-        peer.AddSent(bytes);
+        peer.AddSent(1, message.Length);
         peer.Timers.AuthenticatedSent(now);
+        DropReason refused = _output.SendDatagram(message, endpoint);
+        if (refused != DropReason.None)
+        {
+            Drop(peer, refused, 1, message.Length);
+        }
+    }
+
+    // The caller counts what it gave us; here it is noted with the peer that it belongs to.
+    private static DropReason Refuse(Peer peer, DropReason reason, int bytes)
+    {
+        peer.Drops.Count(PeerDrops.Control, reason, 1, bytes);
+        return reason;
     }
 
     private void AdoptSession(Peer peer, SessionKeys keys, long now)

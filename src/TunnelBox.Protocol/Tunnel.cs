@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using TunnelBox.Crypto;
+using TunnelBox.Visibility;
 
 namespace TunnelBox.Protocol;
 
@@ -145,7 +146,7 @@ public sealed partial class Tunnel : IDisposable
             foreach (Peer peer in _peers.Values)
             {
                 peer.DiscardSessions(_discard);
-                DropHandshake(peer);
+                DropHandshake(peer, DropReason.OutHandshakeAbandoned);
                 peer.Timers.LastInitiation = long.MinValue;
             }
         }
@@ -158,7 +159,7 @@ public sealed partial class Tunnel : IDisposable
         {
             foreach (Peer peer in _peers.Values)
             {
-                StopPeer(peer, Visibility.DropReason.OutInterfaceDown);
+                StopPeer(peer, DropReason.OutInterfaceDown);
             }
         }
     }
@@ -185,7 +186,7 @@ public sealed partial class Tunnel : IDisposable
         {
             foreach (Peer peer in _peers.Values)
             {
-                StopPeer(peer, Visibility.DropReason.OutPeerRemoved);
+                StopPeer(peer, DropReason.OutPeerRemoved);
                 peer.Handshake.Dispose();
                 peer.Cookies?.Clear();
             }
@@ -203,35 +204,44 @@ public sealed partial class Tunnel : IDisposable
         }
     }
 
-    private void StopPeer(Peer peer, Visibility.DropReason reason)
+    private void StopPeer(Peer peer, DropReason reason)
     {
         peer.DiscardSessions(_discard);
-        DropHandshake(peer);
+        DropHandshake(peer, DropReason.OutHandshakeAbandoned);
         peer.Timers.Stop();
         DropStaged(peer, reason);
     }
 
-    private void DropStaged(Peer peer, Visibility.DropReason reason)
+    private void DropStaged(Peer peer, DropReason reason)
     {
-        int dropped = peer.Staged.Clear();
+        int dropped = peer.Staged.Clear(out long bytes);
         if (dropped > 0)
         {
-            _output.Dropped(reason, dropped);
+            Drop(peer, reason, dropped, bytes);
         }
     }
 
-    private void DropHandshake(Peer peer)
+    // Under the lock, as every count of the control side.
+    private void Drop(Peer peer, DropReason reason, int packets, long bytes)
     {
-        ForgetHandshakeIndex(peer);
+        peer.Drops.Count(PeerDrops.Control, reason, packets, bytes);
+        _output.Dropped(reason, packets, bytes);
+    }
+
+    private void DropHandshake(Peer peer, DropReason reason)
+    {
+        EndHandshake(peer, reason);
         peer.Handshake.Clear();
     }
 
-    private void ForgetHandshakeIndex(Peer peer)
+    // A handshake of ours that is under way ends without a session.
+    private void EndHandshake(Peer peer, DropReason reason)
     {
         if (peer.HandshakeIndex is { } index)
         {
             Indices.Remove(index);
             peer.HandshakeIndex = null;
+            Drop(peer, reason, 1, 0);
         }
     }
 

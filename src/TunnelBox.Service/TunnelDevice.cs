@@ -49,7 +49,7 @@ public sealed partial class TunnelDevice : ITunnel
         _aead = aead;
         _tunnel = new Tunnel(_arena, _random, BootClock.Instance, TimeProvider.System, new StampStore(options.Settings.StateDirectory, log).Open, this);
         _gate = new HandshakeGate(_tunnel, _queue, _random, this);
-        _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock());
+        _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock("tb-handshake", outer: "udp"));
         _link = new LinkState(tun.Name, IsUp: false, tun.Mtu);
         // The watch follows the interface into other namespaces, so everything it finds is done on a thread that stays at home:
         // sockets belong where the tunnel was started.
@@ -287,7 +287,7 @@ public sealed partial class TunnelDevice : ITunnel
     private void StartWorkers(UdpSockets sockets)
     {
         var workers = new Worker[_tun.Ports.Count];
-        _workerCounters = [.. workers.Select(_ => _counters.AddBlock())];
+        _workerCounters = [.. workers.Select((_, i) => _counters.AddBlock($"tb-worker-{i}", _tun.Ports[i].Description, sockets.Ports[i].Description))];
         for (int i = 0; i < workers.Length; i++)
         {
             workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], sockets.Ports[i], _aead.Create(), _gate, _workerCounters[i]) { Mtu = _link.Mtu };
