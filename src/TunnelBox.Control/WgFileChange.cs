@@ -63,12 +63,6 @@ public static class WgFileChange
         ArgumentNullException.ThrowIfNull(running);
         DeviceChange change = Replace(file, progress);
         change.ReplacePeers = false;
-        if (file.Interface.ListenPort is null or 0)
-        {
-            // Any port will do, so the present one does; another would lose what is on its way to it.
-            change.ListenPort = null;
-        }
-
         Dictionary<PublicKey, PeerStatus> before = running.Peers.DistinctBy(peer => peer.PublicKey).ToDictionary(peer => peer.PublicKey);
         HashSet<PublicKey> after = [.. change.Peers.Select(peer => peer.PublicKey)];
         foreach (PeerChange peer in change.Peers)

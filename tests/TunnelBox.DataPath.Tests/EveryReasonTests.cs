@@ -1,7 +1,5 @@
 using System.Buffers.Binary;
 using System.Net;
-using TunnelBox.Protocol;
-using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Tests;
 

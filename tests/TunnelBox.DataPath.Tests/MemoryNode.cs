@@ -1,7 +1,4 @@
 using System.Net;
-using TunnelBox.Crypto;
-using TunnelBox.Protocol;
-using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Tests;
 

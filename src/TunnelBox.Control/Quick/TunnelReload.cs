@@ -55,6 +55,12 @@ public sealed class TunnelReload(WgFile file, string interfaceName, Action<strin
             change.FirewallMark = null;
         }
 
+        if (file.Interface.ListenPort is null or 0)
+        {
+            // Any port will do, so the present one does; another would lose what is on its way to it.
+            change.ListenPort = null;
+        }
+
         return change;
     }
 

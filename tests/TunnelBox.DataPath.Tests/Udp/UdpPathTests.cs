@@ -1,8 +1,5 @@
 using TunnelBox.DataPath.Tests.Support;
 using TunnelBox.DataPath.Udp;
-using TunnelBox.Linux.Libc;
-using TunnelBox.Protocol;
-using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Tests.Udp;
 

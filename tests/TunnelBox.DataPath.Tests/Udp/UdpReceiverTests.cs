@@ -1,6 +1,4 @@
 using TunnelBox.DataPath.Udp;
-using TunnelBox.Linux.Libc;
-using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Tests.Udp;
 
