@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
+using TunnelBox.Protocol;
+using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Tests;
 

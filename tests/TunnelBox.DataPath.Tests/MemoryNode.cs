@@ -1,4 +1,7 @@
 using System.Net;
+using TunnelBox.Crypto;
+using TunnelBox.Protocol;
+using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Tests;
 

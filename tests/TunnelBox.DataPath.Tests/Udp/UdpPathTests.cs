@@ -1,5 +1,8 @@
 using TunnelBox.DataPath.Tests.Support;
 using TunnelBox.DataPath.Udp;
+using TunnelBox.Linux.Libc;
+using TunnelBox.Protocol;
+using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Tests.Udp;
 

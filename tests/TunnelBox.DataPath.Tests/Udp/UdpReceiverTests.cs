@@ -1,4 +1,6 @@
 using TunnelBox.DataPath.Udp;
+using TunnelBox.Linux.Libc;
+using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Tests.Udp;
 
