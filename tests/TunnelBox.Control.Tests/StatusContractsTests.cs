@@ -4,7 +4,7 @@ using System.Text.Json.Serialization.Metadata;
 
 namespace TunnelBox.Control.Tests;
 
-public sealed class StatusContractTests
+public sealed class StatusContractsTests
 {
     public static TheoryData<string> Examples => [.. Directory.GetFiles(Path.Combine(JsonSchema.Folder, "examples"), "status-*.json").Select(path => Path.GetFileName(path)!)];
 
