@@ -64,6 +64,7 @@ public sealed class HandshakeGate(Tunnel tunnel, HandshakeQueue queue, Crypto.Ra
             DropReason unsent = output.SendDatagram(reply, new Endpoint(from, to));
             if (unsent != DropReason.None)
             {
+                tunnel.Trace.Drop(null, unsent, 1, reply.Length, PeerDrops.Control);
                 output.Dropped(unsent, 1, reply.Length);
             }
 

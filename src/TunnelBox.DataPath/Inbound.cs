@@ -135,7 +135,11 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
         }
 
         // The packet is authentic and new: the peer is where it came from.
-        peer.RoamTo(burst.From[newest], burst.To[newest]);
+        if (peer.RoamTo(burst.From[newest], burst.To[newest]))
+        {
+            tunnel.Trace.EndpointChanged(peer);
+        }
+
         if (peer.IsUnconfirmed(keypair))
         {
             tunnel.Confirm(keypair);

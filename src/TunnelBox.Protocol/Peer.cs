@@ -111,15 +111,17 @@ public sealed class Peer : IndexOwner
     /// </summary>
     /// <param name="from">The outer source.</param>
     /// <param name="to">The local address it arrived at.</param>
-    public void RoamTo(in EndpointAddress from, in SourceAddress to)
+    /// <returns>Whether it was at another remote address before.</returns>
+    public bool RoamTo(in EndpointAddress from, in SourceAddress to)
     {
         Endpoint? known = Volatile.Read(ref _endpoint);
         if (known is not null && known.Remote == from && known.Local == to)
         {
-            return;
+            return false;
         }
 
         Volatile.Write(ref _endpoint, new Endpoint(from, to));
+        return known is null || known.Remote != from;
     }
 
     /// <summary>Tells whether a session is the one that still waits for the peer's first packet.</summary>

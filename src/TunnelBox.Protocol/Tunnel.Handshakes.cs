@@ -18,18 +18,26 @@ public sealed partial class Tunnel
         lock (_gate)
         {
             DropReason malformed = WireMessages.Classify(message, out MessageType type);
-            return type switch
+            Peer? peer = null;
+            DropReason reason = type switch
             {
                 _ when malformed != DropReason.None => malformed,
-                MessageType.Initiation => HandleInitiation(message, from, to),
-                MessageType.Response => HandleResponse(message, from, to),
-                MessageType.CookieReply => HandleCookieReply(message),
+                MessageType.Initiation => HandleInitiation(message, from, to, ref peer),
+                MessageType.Response => HandleResponse(message, from, to, ref peer),
+                MessageType.CookieReply => HandleCookieReply(message, ref peer),
                 _ => DropReason.InMessageType,
             };
+            Trace.HandshakeReceived(peer, type, from, reason, message.Length);
+            if (reason != DropReason.None)
+            {
+                Trace.Drop(peer, reason, 1, message.Length, PeerDrops.Control);
+            }
+
+            return reason;
         }
     }
 
-    private DropReason HandleInitiation(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to)
+    private DropReason HandleInitiation(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to, ref Peer? sender)
     {
         if (_identity is null)
         {
@@ -48,6 +56,7 @@ public sealed partial class Tunnel
             return DropReason.InHandshakeUnknownPeer;
         }
 
+        sender = peer;
         long now = Now();
         refused = _opener.Accept(peer.Handshake, now);
         if (refused != DropReason.None)
@@ -57,7 +66,7 @@ public sealed partial class Tunnel
 
         // The peer's initiation takes the place of ours, if one was under way.
         EndHandshake(peer, DropReason.OutHandshakeSuperseded);
-        peer.RoamTo(from, to);
+        Roam(peer, from, to);
         peer.Timers.AuthenticatedReceived(now);
         peer.AddReceived(1, message.Length, now);
         SendResponse(peer, now);
@@ -80,12 +89,13 @@ public sealed partial class Tunnel
         AdoptSession(peer, keys, now);
         if (peer.Endpoint is { } endpoint)
         {
+            Trace.HandshakeSent(peer, MessageType.Response, keys.LocalIndex, response.Length);
             Transmit(peer, response, endpoint, now);
             _output.Event(peer, TunnelEvent.ResponseSent);
         }
     }
 
-    private DropReason HandleResponse(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to)
+    private DropReason HandleResponse(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to, ref Peer? sender)
     {
         if (_identity is null)
         {
@@ -97,6 +107,7 @@ public sealed partial class Tunnel
             return DropReason.InHandshakeResponseInvalid;
         }
 
+        sender = peer;
         long now = Now();
         if (!peer.Handshake.ConsumeResponse(_identity, message) || !peer.Handshake.TryDeriveSession(out SessionKeys keys))
         {
@@ -106,11 +117,12 @@ public sealed partial class Tunnel
         peer.HandshakeIndex = null;
         Indices.Remove(keys.LocalIndex);
         AdoptSession(peer, keys, now);
-        peer.RoamTo(from, to);
+        Roam(peer, from, to);
         peer.AddReceived(1, message.Length, now);
         peer.Timers.AuthenticatedReceived(now);
         peer.Timers.HandshakeComplete();
         peer.HandshakeCompleted(UnixNanoseconds());
+        Trace.HandshakeCompleted(peer, initiator: true, now - peer.Timers.LastInitiation);
         _output.Event(peer, TunnelEvent.ResponseReceived);
         _output.Event(peer, TunnelEvent.SessionEstablished);
         // The first packet confirms the session to the peer, so one is sent even when no data waits.
@@ -118,7 +130,7 @@ public sealed partial class Tunnel
         return DropReason.None;
     }
 
-    private DropReason HandleCookieReply(ReadOnlySpan<byte> message)
+    private DropReason HandleCookieReply(ReadOnlySpan<byte> message, ref Peer? sender)
     {
         Peer? peer = Indices.Find(CookieReplyMessage.Receiver(message)) switch
         {
@@ -133,6 +145,7 @@ public sealed partial class Tunnel
             return DropReason.InHandshakeCookieInvalid;
         }
 
+        sender = peer;
         if (!CookiesOf(peer).ConsumeReply(message, Now()))
         {
             return Refuse(peer, DropReason.InHandshakeCookieInvalid, message.Length);
@@ -165,6 +178,11 @@ public sealed partial class Tunnel
         }
 
         EndHandshake(peer, DropReason.OutHandshakeNoAnswer);
+        if (isRetry || peer.Current is not null)
+        {
+            Trace.Rekeying(peer, isRetry);
+        }
+
         uint index = ReserveIndex(peer);
         Span<byte> initiation = stackalloc byte[InitiationMessage.Size];
         timers.InitiationSent(now, Jitter());
@@ -179,8 +197,17 @@ public sealed partial class Tunnel
 
         peer.HandshakeIndex = index;
         CookiesOf(peer).AddMacs(initiation, now);
+        Trace.HandshakeSent(peer, MessageType.Initiation, index, initiation.Length);
         Transmit(peer, initiation, endpoint, now);
         _output.Event(peer, isRetry ? TunnelEvent.InitiationRetried : TunnelEvent.InitiationSent);
+    }
+
+    private void Roam(Peer peer, in EndpointAddress from, in SourceAddress to)
+    {
+        if (peer.RoamTo(from, to))
+        {
+            Trace.EndpointChanged(peer);
+        }
     }
 
     private void Transmit(Peer peer, ReadOnlySpan<byte> message, Endpoint endpoint, long now)
@@ -211,6 +238,7 @@ public sealed partial class Tunnel
         }
 
         peer.Install(keypair, _discard);
+        Trace.SessionMade(peer, keypair);
         peer.Timers.SessionDerived(now);
         Activate(peer);
     }

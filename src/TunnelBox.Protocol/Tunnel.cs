@@ -50,10 +50,14 @@ public sealed partial class Tunnel : IDisposable
         _output = output;
         _opener = new InitiationOpener(arena);
         _discard = Discard;
+        Trace = new TunnelTrace(wallClock);
     }
 
     /// <summary>Gets the receiver indices in use.</summary>
     public IndexTable<IndexOwner> Indices { get; } = new();
+
+    /// <summary>Gets who is told of what happens.</summary>
+    public TunnelTrace Trace { get; }
 
     /// <summary>Gets the announcements of workers, which decide when keys can be wiped.</summary>
     public Quiescence Quiescence { get; } = new();
@@ -130,6 +134,7 @@ public sealed partial class Tunnel : IDisposable
         {
             peer.Timers.HandshakeComplete();
             peer.HandshakeCompleted(UnixNanoseconds());
+            Trace.HandshakeCompleted(peer, initiator: false, Now() - keypair.Created);
             _output.Event(peer, TunnelEvent.SessionEstablished);
             _output.Flush(peer, keepalive: false);
         }
@@ -225,6 +230,7 @@ public sealed partial class Tunnel : IDisposable
     private void Drop(Peer peer, DropReason reason, int packets, long bytes)
     {
         peer.Drops.Count(PeerDrops.Control, reason, packets, bytes);
+        Trace.Drop(peer, reason, packets, bytes, PeerDrops.Control);
         _output.Dropped(reason, packets, bytes);
     }
 
@@ -241,6 +247,7 @@ public sealed partial class Tunnel : IDisposable
         {
             Indices.Remove(index);
             peer.HandshakeIndex = null;
+            Trace.HandshakeEnded(peer, reason);
             Drop(peer, reason, 1, 0);
         }
     }
@@ -250,6 +257,7 @@ public sealed partial class Tunnel : IDisposable
     {
         if (keypair.TryRetire())
         {
+            Trace.SessionEnded(keypair, Now());
             _retired.Enqueue(keypair);
             _output.Wake();
         }

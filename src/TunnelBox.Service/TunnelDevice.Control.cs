@@ -16,6 +16,8 @@ public sealed partial class TunnelDevice
         ArgumentNullException.ThrowIfNull(verbs);
         verbs.Add(AnnotateRequest.VerbName, Annotate);
         verbs.Add(StatusLine.VerbName, Status);
+        verbs.Add(StatRequest.VerbName, Stat);
+        verbs.Add(MonitorRequest.VerbName, Monitor);
         verbs.Add(HandshakeRequest.VerbName, Handshake);
     }
 

@@ -50,6 +50,7 @@ public sealed partial class TunnelDevice : ITunnel
         _tunnel = new Tunnel(_arena, _random, BootClock.Instance, TimeProvider.System, new StampStore(options.Settings.StateDirectory, log).Open, this);
         _gate = new HandshakeGate(_tunnel, _queue, _random, this);
         _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock("tb-handshake", outer: "udp"));
+        _tunnel.Trace.Device = tun.Name;
         _link = new LinkState(tun.Name, IsUp: false, tun.Mtu);
         // The watch follows the interface into other namespaces, so everything it finds is done on a thread that stays at home:
         // sockets belong where the tunnel was started.
@@ -207,6 +208,7 @@ public sealed partial class TunnelDevice : ITunnel
         {
             LinkState before = _link;
             _link = link;
+            _tunnel.Trace.Device = link.Name;
             if (_disposed)
             {
                 return;

@@ -20,6 +20,8 @@ internal sealed record Verb(string Name, string Arguments, string Summary, strin
         new("syncconf", "INTERFACE FILE", "Makes an interface what a file says and keeps running sessions.", "tunnelctl syncconf wg0 <(tunnelctl strip wg0)", ConfCommand.RunSyncconf),
         new("reload", "NAME | FILE", "Makes a running tunnel what its file says and keeps running sessions: peers, new addresses, MTU, routes.", "tunnelctl reload wg0", ReloadCommand.Run),
         new("status", "[INTERFACE] [--json | --watch]", "Shows how peers are, and what is in force and why.", "tunnelctl status wg0 --watch", StatusCommand.Run),
+        new("stat", "[INTERFACE] [--peer PEER] [--json | --explain] [--watch [--count N]]", "Shows what was counted, and why packets were dropped.", "tunnelctl stat wg0 --explain", StatCommand.Run),
+        new("monitor", "INTERFACE [--json] [--count N]", "Shows handshakes and sessions as they happen, one line each.", "tunnelctl monitor wg0", MonitorCommand.Run),
         new("ping", "[INTERFACE] PEER [--count N] [--interval SECONDS] [--address IP] [--handshake]", "Asks a peer at its tunnel address, or for a fresh handshake (one in 5 s).", "tunnelctl ping wg0 office --count 3", PingCommand.Run),
         new("genkey", string.Empty, "Makes a private key.", "tunnelctl genkey > private.key", KeyCommand.RunGenkey),
         new("genpsk", string.Empty, "Makes a preshared key.", "tunnelctl genpsk > preshared.key", KeyCommand.RunGenpsk),

@@ -42,6 +42,7 @@ internal static partial class HouseRules
     {
         ["tests/TunnelBox.Control.Tests/WgQuickSideBySideTests.cs"] = "wg-quick(8) and tunnelctl on one file",
         ["tests/TunnelBox.Control.Tests/WgSideBySideTests.cs"] = "wg(8) and tunnelctl on one daemon",
+        ["tests/TunnelBox.Crypto.Tests/Batch/ConstantTimeTests.cs"] = "the time of every kernel",
         ["tests/TunnelBox.Crypto.Tests/Batch/ForcedWidthTests.cs"] = "all batch tests again on narrower processors",
         ["tests/TunnelBox.Crypto.Tests/Batch/Generator/KernelGeneratorTests.cs"] = "the generator of the kernels stands with the tests",
         ["tests/TunnelBox.Crypto.Tests/Batch/GuardPageTests.cs"] = "every kernel against the ends of memory",
