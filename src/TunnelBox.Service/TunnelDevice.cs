@@ -6,6 +6,7 @@ using TunnelBox.DataPath.Tun;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.Linux.Clock;
 using TunnelBox.Linux.Libc;
+using TunnelBox.Linux.Tracing;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
 
@@ -119,6 +120,11 @@ public sealed partial class TunnelDevice : ITunnel
         if (_arena.LockWarning is { } warning)
         {
             _log.Warning($"{warning}");
+        }
+
+        if (ProbeLibrary.Missing is { } missing)
+        {
+            _log.Verbose($"{missing}");
         }
 
         _changer.Start();

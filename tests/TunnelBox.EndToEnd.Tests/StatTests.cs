@@ -24,7 +24,7 @@ public class StatTests(ITestOutputHelper output) : EndToEndTest(output)
         Assert.InRange(counts["OutNoStates"], 3, 30); // the kernel may look for routers, too
         Assert.InRange(counts["DroppedBytes"], 3 * 84, 30 * 84);
         Assert.Equal(0, counts["InStateProtoError"]);
-        Assert.InRange(counts["OutPackets"], 8, 200);
+        Assert.InRange(counts["OutPackets"], 4, 200);
         Assert.InRange(counts["tb-worker-0.OuterSentPackets"], counts["OutPackets"], counts["OutPackets"] + 10);
         Assert.InRange(counts["tb-handshake.OuterSentPackets"], 1, 10);
 
@@ -35,7 +35,7 @@ public class StatTests(ITestOutputHelper output) : EndToEndTest(output)
 
         Dictionary<string, long> ofPeer = Parse((await StatAsync(pair.Second, "--peer", pair.First.Keys.Public)).Expect().Output);
         Assert.Equal(2, ofPeer["InTmplMismatch"]);
-        Assert.InRange(ofPeer["InPackets"], 10, 200);
+        Assert.InRange(ofPeer["InPackets"], 4, 200);
         Assert.Equal(2, ofPeer["DroppedPackets"]);
         WgPeer shown = await pair.Second.PeerAsync(pair.First);
         Assert.InRange(ofPeer["InBytes"], 1, shown.Received);
