@@ -10,7 +10,7 @@ bench_tools=("${demo_tools[@]}" wg:wireguard-tools jq:jq curl:curl /etc/ssl/cert
 test_tools=("${bench_tools[@]}" wg-quick:wireguard-tools wireguard-go:wireguard-go nft:nftables iptables:iptables
     tcpdump:tcpdump tshark:tshark clang:clang gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev
     /usr/include/linux/if_tun.h:linux-libc-dev openssl:openssl socat:socat strace:strace ethtool:ethtool
-    conntrack:conntrack systemd-analyze:systemd)
+    conntrack:conntrack systemd-analyze:systemd zsh:zsh fish:fish mandoc:mandoc zbarimg:zbar-tools)
 
 crypto_tools=("${build_tools[@]}" gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev jq:jq /usr/include/intel-ipsec-mb.h:libipsec-mb-dev
     /usr/include/openssl/evp.h:libssl-dev /usr/include/sodium.h:libsodium-dev taskset:util-linux)
