@@ -96,7 +96,7 @@ internal static class CommandLine
             ?? throw new UsageException($"\"{Clean(arguments[0])}\" is no verb.{Nearest.Question(arguments[0], Verb.All.Select(verb => verb.Name))} \"tunnelctl --help\" lists them.");
         if (arguments.Length == 2 && arguments[1] is "-h" or "--help" or "help")
         {
-            Print($"{verb.Usage}\n{verb.Summary}\nExample: {verb.Example}\n");
+            Print(verb.Help);
             return ExitCode.Done;
         }
 
@@ -117,7 +117,7 @@ internal static class CommandLine
         }
 
         return help.Append("\n\"tunnelctl VERB --help\" shows a verb's arguments and an example.\n"
-            + "Exit codes: 0 done, 1 failed, 2 wrong usage or file, 3 no daemon, 4 no permission.\n").ToString();
+            + $"Exit codes: {string.Join("; ", Verb.ExitCodes.Select(exit => $"{(int)exit.Code} {exit.Meaning}"))}.\n").ToString();
     }
 
     private static string Capital(string text) => char.ToUpperInvariant(text[0]) + text[1..];
@@ -137,4 +137,11 @@ internal sealed class UsageException(string message) : Exception(message)
     /// <param name="verb">The verb's name.</param>
     /// <returns>The exception.</returns>
     public static UsageException Of(string verb) => new(Verb.Find(verb)?.Usage ?? verb);
+
+    /// <summary>An option is none of the verb's.</summary>
+    /// <param name="verb">The verb's name.</param>
+    /// <param name="option">What was written.</param>
+    /// <returns>The exception.</returns>
+    public static UsageException UnknownOption(string verb, string option) => new(
+        $"\"{CommandLine.Clean(option)}\" is no option of {verb}.{Nearest.Question(option, UsageGrammar.Of(Verb.Find(verb)?.Arguments ?? string.Empty).Words.Keys)} {Verb.Find(verb)?.Usage}");
 }

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text;
 using TunnelBox.Configuration;
 using TunnelBox.Control;
@@ -22,31 +23,16 @@ internal static class SetCommand
             throw UsageException.Of("set");
         }
 
-        DeviceChange change = new();
+        string name = arguments[0];
+        List<PeerAnnotation> notes = [];
+        DeviceChange change = Parse(
+            arguments[1..],
+            new SetSources(text => PeerDirectory.Find(name, text).PublicKey, KeyFile.Read, endpoint => EndpointResolver.Resolve(endpoint, CommandLine.Note), CommandLine.Note),
+            notes);
         try
         {
-            PeerChange? peer = null;
-            List<PeerAnnotation> notes = [];
-            Queue<string> words = new(arguments.Skip(1));
-            while (words.TryDequeue(out string? word))
-            {
-                if (word == "peer")
-                {
-                    peer = new PeerChange(Key(arguments[0], Value(word, words)));
-                    change.Peers.Add(peer);
-                }
-                else if (peer is null)
-                {
-                    Device(change, word, words);
-                }
-                else
-                {
-                    Peer(peer, word, words, notes);
-                }
-            }
-
-            new UapiClient(arguments[0]).Set(change);
-            DaemonControl.Annotate(arguments[0], notes);
+            new UapiClient(name).Set(change);
+            DaemonControl.Annotate(name, notes);
             return ExitCode.Done;
         }
         finally
@@ -55,7 +41,45 @@ internal static class SetCommand
         }
     }
 
-    private static void Device(DeviceChange change, string word, Queue<string> words)
+    /// <summary>Reads the words after the interface.</summary>
+    /// <param name="arguments">The words.</param>
+    /// <param name="sources">What they lead to outside the command line.</param>
+    /// <param name="notes">Takes the host names of endpoints.</param>
+    /// <returns>The change; the caller wipes it.</returns>
+    internal static DeviceChange Parse(string[] arguments, SetSources sources, List<PeerAnnotation> notes)
+    {
+        DeviceChange change = new();
+        try
+        {
+            PeerChange? peer = null;
+            Queue<string> words = new(arguments);
+            while (words.TryDequeue(out string? word))
+            {
+                if (word == "peer")
+                {
+                    peer = new PeerChange(Key(sources, Value(word, words)));
+                    change.Peers.Add(peer);
+                }
+                else if (peer is null)
+                {
+                    Device(change, word, words, sources);
+                }
+                else
+                {
+                    Peer(peer, word, words, sources, notes);
+                }
+            }
+
+            return change;
+        }
+        catch
+        {
+            change.Wipe();
+            throw;
+        }
+    }
+
+    private static void Device(DeviceChange change, string word, Queue<string> words, SetSources sources)
     {
         switch (word)
         {
@@ -68,14 +92,14 @@ internal static class SetCommand
                 change.FirewallMark = mark;
                 break;
             case "private-key":
-                change.PrivateKey = SecretOf(word, Value(word, words));
+                change.PrivateKey = SecretOf(word, Value(word, words), sources);
                 break;
             default:
                 throw Unknown(word, DeviceWords, PeerWords.Contains(word) ? " It belongs after a peer." : string.Empty);
         }
     }
 
-    private static void Peer(PeerChange peer, string word, Queue<string> words, List<PeerAnnotation> notes)
+    private static void Peer(PeerChange peer, string word, Queue<string> words, SetSources sources, List<PeerAnnotation> notes)
     {
         switch (word)
         {
@@ -86,11 +110,11 @@ internal static class SetCommand
                 peer.UpdateOnly = true;
                 break;
             case "preshared-key":
-                peer.PresharedKey = SecretOf(word, Value(word, words));
+                peer.PresharedKey = SecretOf(word, Value(word, words), sources);
                 break;
             case "endpoint":
                 Check(word, WgValues.Endpoint(Bytes(Value(word, words)), out HostPort endpoint));
-                peer.Endpoint = EndpointResolver.Resolve(endpoint, CommandLine.Note);
+                peer.Endpoint = sources.Resolve(endpoint);
                 notes.Add(PeerAnnotations.Of(peer.PublicKey, endpoint, DateTimeOffset.UtcNow));
                 break;
             case "persistent-keepalive":
@@ -98,21 +122,21 @@ internal static class SetCommand
                 peer.PersistentKeepalive = seconds;
                 break;
             case "allowed-ips":
-                AllowedIps(peer, Value(word, words));
+                AllowedIps(peer, Value(word, words), sources);
                 break;
             default:
                 throw Unknown(word, PeerWords, DeviceWords.Contains(word) ? " It belongs before the first peer." : string.Empty);
         }
     }
 
-    private static void AllowedIps(PeerChange peer, string value)
+    private static void AllowedIps(PeerChange peer, string value, SetSources sources)
     {
         List<AllowedIpEntry> entries = [];
         List<string> cleared = [];
         Check("allowed-ips", WgValues.AllowedIps(Bytes(string.Concat(value.Where(c => !char.IsWhiteSpace(c)))), entries, cleared));
         foreach (string text in cleared)
         {
-            CommandLine.Note($"allowed-ips: \"{text}\" has bits beyond its length; they are cleared.");
+            sources.Note($"allowed-ips: \"{text}\" has bits beyond its length; they are cleared.");
         }
 
         // A list without signs replaces what is there; a sign anywhere makes all of it an increment.
@@ -120,7 +144,7 @@ internal static class SetCommand
         peer.AllowedIps.AddRange(entries.Select(entry => new AllowedIpChange(entry.Network, entry.Sign == AllowedIpSign.Minus)));
     }
 
-    private static PublicKey Key(string interfaceName, string text)
+    private static PublicKey Key(SetSources sources, string text)
     {
         if (PublicKey.TryParse(text, out PublicKey key))
         {
@@ -129,12 +153,12 @@ internal static class SetCommand
 
         // What is as long as a key was meant as one; anything else may be a peer's name.
         return text.Length is > 0 and < KeyLength
-            ? PeerDirectory.Find(interfaceName, text).PublicKey
+            ? sources.FindPeer(text)
             : throw new UsageException($"peer: {WgValues.KeyFault}");
     }
 
-    private static byte[] SecretOf(string word, string path) => path == "-" || !PublicKey.TryParse(path, out _)
-        ? KeyFile.Read(path == "-" ? "/dev/stdin" : path)
+    private static byte[] SecretOf(string word, string path, SetSources sources) => path == "-" || !PublicKey.TryParse(path, out _)
+        ? sources.ReadKey(path == "-" ? "/dev/stdin" : path)
         : throw new UsageException($"{word}: the name of a file that holds the key must stand here, not the key: everybody can read command lines.");
 
     private static string Value(string word, Queue<string> words) => words.TryDequeue(out string? value)
@@ -154,3 +178,10 @@ internal static class SetCommand
     private static UsageException Unknown(string word, string[] known, string hint) => new(
         $"\"{CommandLine.Clean(word)}\" cannot stand here.{(hint.Length > 0 ? hint : Nearest.Question(word, known))} {string.Join(", ", known)} can.");
 }
+
+/// <summary>What the words of set lead to outside the command line.</summary>
+/// <param name="FindPeer">Finds a peer by name or the beginning of its key.</param>
+/// <param name="ReadKey">Reads the key in a file.</param>
+/// <param name="Resolve">Finds the address of an endpoint.</param>
+/// <param name="Note">Told warnings.</param>
+internal sealed record SetSources(Func<string, PublicKey> FindPeer, Func<string, byte[]> ReadKey, Func<HostPort, IPEndPoint> Resolve, Action<string> Note);

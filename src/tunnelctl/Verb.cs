@@ -1,8 +1,11 @@
+using System.Text;
+using TunnelBox.Control;
+
 namespace TunnelBox.Tunnelctl;
 
 /// <summary>One verb of the command line; help, completions and manuals are made from these.</summary>
 /// <param name="Name">The verb.</param>
-/// <param name="Arguments">What follows it, as usage shows it.</param>
+/// <param name="Arguments">What follows it, as usage shows it; completions read it (<see cref="UsageGrammar"/>).</param>
 /// <param name="Summary">What it does, one sentence.</param>
 /// <param name="Example">A line to try.</param>
 /// <param name="Run">Does it.</param>
@@ -30,10 +33,51 @@ internal sealed record Verb(string Name, string Arguments, string Summary, strin
         new("down", "NAME | FILE", "Takes the tunnel of a file down.", "tunnelctl down wg0", QuickCommand.RunDown),
         new("save", "NAME | FILE", "Writes the running tunnel back into its file.", "tunnelctl save wg0", QuickCommand.RunSave),
         new("strip", "NAME | FILE", "Shows a file without the keys that only up and down know.", "tunnelctl strip wg0", QuickCommand.RunStrip),
+        new("new-peer", "CLIENT [INTERFACE] [--endpoint HOST:PORT]", "Adds a peer: keys, the next free addresses, its own file INTERFACE.peers/CLIENT.conf, and the running interface.",
+            "tunnelctl new-peer phone wg0 --endpoint vpn.example.org:51820", NewPeerCommand.Run),
+        new("qr", "FILE | CLIENT [--force]", "Shows a peer's file, or that of a peer new-peer made, as a QR code for a phone; --force also where no terminal is.", "tunnelctl qr phone", QrCommand.Run),
+        new("complete", "[WORD]...", "Lists what may stand for the last word; the shells' completions ask it.", "tunnelctl complete -- show wg0 ''", CompleteCommand.Run),
     ];
+
+    /// <summary>Gets what each exit code means, in order.</summary>
+    public static IReadOnlyList<(ExitCode Code, string Meaning)> ExitCodes { get; } =
+    [
+        (ExitCode.Done, "done"),
+        (ExitCode.Failed, "it was tried and failed"),
+        (ExitCode.Wrong, "wrong usage, or a wrong file"),
+        (ExitCode.NoDaemon, "no daemon serves the interface"),
+        (ExitCode.NoPermission, "the caller lacks a right; most verbs need root"),
+    ];
+
+    /// <summary>Gets the kinds of arguments that usage lines name in upper case, with what each takes.</summary>
+    public static IReadOnlyDictionary<string, string> Kinds { get; } = new Dictionary<string, string>(StringComparer.Ordinal)
+    {
+        ["INTERFACE"] = "an interface that a daemon serves, such as wg0",
+        ["NAME"] = "NAME.conf in /etc/wireguard or /etc/tunnelbox; also the interface's name",
+        ["FILE"] = "the path of a file; for keys, of a file that holds the key in base64",
+        ["PEER"] = "a peer's name, key, or the unique beginning of its key",
+        ["KEY"] = "a peer's name, key, or the unique beginning of its key",
+        ["CLIENT"] = "the name of a peer that new-peer makes or made",
+        ["FIELD"] = "one of " + string.Join(", ", ShowText.Fields),
+    };
 
     /// <summary>Gets the line of usage.</summary>
     public string Usage => $"Usage: tunnelctl {Name}{(Arguments.Length > 0 ? " " : string.Empty)}{Arguments}";
+
+    /// <summary>Gets all that "tunnelctl VERB --help" says.</summary>
+    public string Help
+    {
+        get
+        {
+            StringBuilder help = new($"{Usage}\n{Summary}\n");
+            foreach (string kind in UsageGrammar.Of(Arguments).Kinds.Where(Kinds.ContainsKey))
+            {
+                help.Append($"  {kind,-9} {Kinds[kind]}\n");
+            }
+
+            return help.Append($"Example: {Example}\n").ToString();
+        }
+    }
 
     /// <summary>Finds a verb.</summary>
     /// <param name="name">Its name.</param>

@@ -51,28 +51,12 @@ public static class TunnelSave
 
     private static void Replace(string path, WgFile running)
     {
-        string target = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
-        string temporary = $"{target}.{Environment.ProcessId}.tmp";
         try
         {
-            FileStreamOptions options = new()
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.Write,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-                BufferSize = 0,
-            };
-            using (FileStream stream = new(temporary, options))
-            {
-                WgFileWriter.Write(running, stream, quick: true);
-                stream.Flush(flushToDisk: true);
-            }
-
-            File.Move(temporary, target, overwrite: true);
+            PrivateFile.Write(path, overwrite: true, stream => WgFileWriter.Write(running, stream, quick: true));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            File.Delete(temporary);
             throw new ControlException(
                 $"{path}: the file cannot be written: {e.Message.TrimEnd('.')}.",
                 e is UnauthorizedAccessException ? ControlFailure.NoPermission : ControlFailure.Failed,

@@ -78,17 +78,17 @@ internal sealed unsafe class CryptoEngines : IDisposable
             aead.Seal(_managed);
             return 0;
         }
-        : () =>
+    : () =>
+    {
+        aead.Open(_managed);
+        int wrong = 0;
+        foreach (ref readonly AeadJob job in _managed.AsSpan())
         {
-            aead.Open(_managed);
-            int wrong = 0;
-            foreach (ref readonly AeadJob job in _managed.AsSpan())
-            {
-                wrong += job.Opened ? 0 : 1;
-            }
+            wrong += job.Opened ? 0 : 1;
+        }
 
-            return wrong;
-        };
+        return wrong;
+    };
 
     /// <summary>Gives a digest of all destinations, by which engines are held to the same result.</summary>
     /// <returns>The digest.</returns>
