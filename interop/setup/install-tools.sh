@@ -10,7 +10,8 @@ bench_tools=("${demo_tools[@]}" wg:wireguard-tools jq:jq curl:curl /etc/ssl/cert
 test_tools=("${bench_tools[@]}" wg-quick:wireguard-tools wireguard-go:wireguard-go nft:nftables iptables:iptables
     tcpdump:tcpdump tshark:tshark clang:clang gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev
     /usr/include/linux/if_tun.h:linux-libc-dev openssl:openssl socat:socat strace:strace ethtool:ethtool
-    conntrack:conntrack systemd-analyze:systemd)
+    conntrack:conntrack systemd-analyze:systemd /usr/lib/x86_64-linux-gnu/libbpf.so.1:libbpf1
+    /usr/include/bpf/bpf_helpers.h:libbpf-dev llvm-strip:llvm)
 
 # The multiarch folder names the architecture; elsewhere than on amd64 the files above lie in its own.
 multiarch=$(ls -d /usr/lib/*-linux-gnu 2>/dev/null | head -n 1 || true)
