@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian 12 for: build, demo, test, bench (default: all of them). Asks nothing; quick when all is there.
+# Installs what is missing on Debian 12 for: build, demo, test, bench, crypto (default: test). Asks nothing; quick when all is there.
 # shellcheck source=../../.ci/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../.ci/lib.sh"
 
@@ -10,8 +10,12 @@ bench_tools=("${demo_tools[@]}" wg:wireguard-tools jq:jq curl:curl /etc/ssl/cert
 test_tools=("${bench_tools[@]}" wg-quick:wireguard-tools wireguard-go:wireguard-go nft:nftables iptables:iptables
     tcpdump:tcpdump tshark:tshark clang:clang gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev
     /usr/include/linux/if_tun.h:linux-libc-dev openssl:openssl socat:socat strace:strace ethtool:ethtool
-    conntrack:conntrack systemd-analyze:systemd /usr/lib/x86_64-linux-gnu/libbpf.so.1:libbpf1
-    /usr/include/bpf/bpf_helpers.h:libbpf-dev llvm-strip:llvm)
+    conntrack:conntrack systemd-analyze:systemd bpftrace:bpftrace perf:linux-perf
+    /usr/include/x86_64-linux-gnu/sys/sdt.h:systemtap-sdt-dev
+    /usr/lib/x86_64-linux-gnu/libbpf.so.1:libbpf1 /usr/include/bpf/bpf_helpers.h:libbpf-dev llvm-strip:llvm)
+
+crypto_tools=("${build_tools[@]}" gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev jq:jq /usr/include/intel-ipsec-mb.h:libipsec-mb-dev
+    /usr/include/openssl/evp.h:libssl-dev /usr/include/sodium.h:libsodium-dev taskset:util-linux)
 
 # The multiarch folder names the architecture; elsewhere than on amd64 the files above lie in its own.
 multiarch=$(ls -d /usr/lib/*-linux-gnu 2>/dev/null | head -n 1 || true)
@@ -30,7 +34,7 @@ present() {
 missing=()
 for use in "${@:-test}"; do
     list="${use}_tools[@]"
-    [[ -v ${use}_tools ]] || fail "there is no set of tools named $use: name build, demo, test or bench"
+    [[ -v ${use}_tools ]] || fail "there is no set of tools named $use: name build, demo, test, bench or crypto"
     for entry in "${!list}"; do
         present "${entry%%:*}" || missing+=("${entry##*:}")
     done

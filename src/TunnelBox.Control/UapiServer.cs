@@ -31,7 +31,7 @@ public sealed class UapiServer : IDisposable
     {
         _device = device;
         SocketPath = UapiSocket.PathOf(directory, interfaceName);
-        _listener = UapiSocket.Listen(directory, interfaceName);
+        _listener = UapiSocket.Listen(SocketPath, interfaceName);
         try
         {
             _watcher = new FileSystemWatcher(directory, interfaceName + ".sock") { NotifyFilter = NotifyFilters.FileName };

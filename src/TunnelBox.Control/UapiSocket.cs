@@ -41,13 +41,13 @@ public static class UapiSocket
     public static string PathOf(string directory, string interfaceName) => Path.Combine(directory, interfaceName + ".sock");
 
     /// <summary>Takes the socket of an interface and listens on it, with mode 0600; a dead process's socket file is replaced.</summary>
-    /// <param name="directory">The directory; made if it is missing.</param>
+    /// <param name="path">The socket's path; its directory is made if it is missing.</param>
     /// <param name="interfaceName">The interface.</param>
     /// <returns>The listening socket; it does not remove its file when it is closed.</returns>
     /// <exception cref="ControlException">The socket is served by a live process, or cannot be made.</exception>
-    internal static Socket Listen(string directory, string interfaceName)
+    internal static Socket Listen(string path, string interfaceName)
     {
-        string path = PathOf(directory, interfaceName);
+        string directory = Path.GetDirectoryName(path) ?? "/";
         try
         {
             if (!Directory.Exists(directory))

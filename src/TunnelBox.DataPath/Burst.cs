@@ -63,6 +63,9 @@ public sealed class Burst
     /// <summary>The session that seals or opened each packet.</summary>
     public readonly Keypair?[] Keypair = new Keypair?[Capacity];
 
+    /// <summary>Whose packet it is, where that is known and <see cref="Keypair"/> does not say so.</summary>
+    public readonly Peer?[] Peer = new Peer?[Capacity];
+
     /// <summary>Drops one packet with its reason.</summary>
     /// <param name="index">Which packet.</param>
     /// <param name="reason">Why; never <see cref="DropReason.None"/>.</param>
@@ -72,11 +75,25 @@ public sealed class Burst
         Reason[index] = reason;
     }
 
+    /// <summary>Sums the packets' lengths.</summary>
+    /// <returns>Bytes.</returns>
+    public long Bytes()
+    {
+        long bytes = 0;
+        foreach (int length in Length.AsSpan(0, Count))
+        {
+            bytes += length;
+        }
+
+        return bytes;
+    }
+
     /// <summary>Makes the burst empty and forgets the objects it referred to.</summary>
     public void Clear()
     {
         Array.Clear(Destination, 0, Count);
         Array.Clear(Keypair, 0, Count);
+        Array.Clear(Peer, 0, Count);
         Array.Clear(Verdict, 0, Count);
         Array.Clear(Reason, 0, Count);
         Count = 0;

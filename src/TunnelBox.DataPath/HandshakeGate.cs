@@ -42,7 +42,12 @@ public sealed class HandshakeGate(Tunnel tunnel, HandshakeQueue queue, Crypto.Ra
 
     private DropReason CheckMacs(ReadOnlySpan<byte> datagram, in EndpointAddress from, in SourceAddress to, long now)
     {
-        if (tunnel.Cookies is not { } cookies || !cookies.IsMac1Valid(datagram))
+        if (tunnel.Cookies is not { } cookies)
+        {
+            return DropReason.InHandshakeNoKey;
+        }
+
+        if (!cookies.IsMac1Valid(datagram))
         {
             return DropReason.InHandshakeMac1;
         }
@@ -56,7 +61,13 @@ public sealed class HandshakeGate(Tunnel tunnel, HandshakeQueue queue, Crypto.Ra
         {
             Span<byte> reply = stackalloc byte[CookieReplyMessage.Size];
             cookies.CreateReply(datagram, from, now, random, reply);
-            output.SendDatagram(reply, new Endpoint(from, to));
+            DropReason unsent = output.SendDatagram(reply, new Endpoint(from, to));
+            if (unsent != DropReason.None)
+            {
+                tunnel.Trace.Drop(null, unsent, 1, reply.Length, PeerDrops.Control);
+                output.Dropped(unsent, 1, reply.Length);
+            }
+
             return DropReason.InHandshakeCookieSent;
         }
 

@@ -45,11 +45,22 @@ public sealed class HandshakeThread : IDisposable
     /// <summary>Counts drops that other threads report; they are rare.</summary>
     /// <param name="reason">Why.</param>
     /// <param name="packets">How many.</param>
-    public void Dropped(DropReason reason, int packets)
+    /// <param name="bytes">Their bytes.</param>
+    public void Dropped(DropReason reason, int packets, long bytes)
     {
         lock (_counters)
         {
-            _counters.CountDrop(reason, packets);
+            _counters.CountDrop(reason, packets, bytes);
+        }
+    }
+
+    /// <summary>Counts a handshake message or cookie reply that left.</summary>
+    /// <param name="bytes">Its bytes.</param>
+    public void Sent(int bytes)
+    {
+        lock (_counters)
+        {
+            _counters.CountPort(PortFlow.OuterSent, 1, bytes);
         }
     }
 
@@ -83,7 +94,7 @@ public sealed class HandshakeThread : IDisposable
                 DropReason reason = _tunnel.HandleHandshake(message[..length], from, to);
                 if (reason != DropReason.None)
                 {
-                    Dropped(reason, 1);
+                    Dropped(reason, 1, length);
                 }
             }
 

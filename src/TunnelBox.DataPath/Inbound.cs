@@ -78,6 +78,7 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
                 continue;
             }
 
+            burst.Keypair[i] = keypair;
             ulong counter = DataMessage.Counter(datagram);
             if (!keypair.CanReceive(now) || counter >= Limits.RejectAfterMessages)
             {
@@ -85,7 +86,6 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
                 continue;
             }
 
-            burst.Keypair[i] = keypair;
             ref AeadJob job = ref _jobs[jobs];
             job.Source = burst.Data[i] + DataMessage.HeaderSize;
             job.Destination = job.Source;
@@ -104,6 +104,7 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
     {
         Peer peer = keypair.Peer;
         int newest = -1;
+        int packets = 0;
         long bytes = 0;
         using (keypair.EnterReplay())
         {
@@ -122,6 +123,7 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
                 else
                 {
                     newest = slot;
+                    packets++;
                     bytes += burst.Length[slot];
                 }
             }
@@ -133,7 +135,11 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
         }
 
         // The packet is authentic and new: the peer is where it came from.
-        peer.RoamTo(burst.From[newest], burst.To[newest]);
+        if (peer.RoamTo(burst.From[newest], burst.To[newest]))
+        {
+            tunnel.Trace.EndpointChanged(peer);
+        }
+
         if (peer.IsUnconfirmed(keypair))
         {
             tunnel.Confirm(keypair);
@@ -148,7 +154,7 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
             }
         }
 
-        Account(peer, keypair, bytes, data, now);
+        Account(peer, keypair, packets, bytes, data, now);
     }
 
     // Returns whether the packet counts as data: everything but a keepalive does, even what is then refused.
@@ -189,9 +195,9 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
         return true;
     }
 
-    private void Account(Peer peer, Keypair keypair, long bytes, bool data, long now)
+    private void Account(Peer peer, Keypair keypair, int packets, long bytes, bool data, long now)
     {
-        peer.AddReceived(bytes, now);
+        peer.AddReceived(packets, bytes, now);
         peer.Timers.AuthenticatedReceived(now);
         if (data)
         {

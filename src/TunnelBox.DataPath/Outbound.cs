@@ -54,6 +54,7 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
             Endpoint? endpoint = peer.Endpoint;
             if (endpoint is null)
             {
+                burst.Peer[i] = peer;
                 burst.Drop(i, DropReason.OutNoEndpoint);
                 continue;
             }
@@ -67,6 +68,7 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
 
             if (InnerPacket.Carries(data, burst.Length[i], keypair.RemoteIndex))
             {
+                burst.Peer[i] = peer;
                 burst.Drop(i, DropReason.OutRoutingLoop);
                 continue;
             }
@@ -147,7 +149,7 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
             bytes += burst.Length[slot];
         }
 
-        Account(peer, keypair, bytes, data, now);
+        Account(peer, keypair, count, bytes, data, now);
         return end;
     }
 
@@ -171,9 +173,9 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
         burst.Length[slot] = DataMessage.HeaderSize + padded + IPacketAead.TagSize;
     }
 
-    private void Account(Peer peer, Keypair keypair, long bytes, bool data, long now)
+    private void Account(Peer peer, Keypair keypair, int packets, long bytes, bool data, long now)
     {
-        peer.AddSent(bytes);
+        peer.AddSent(packets, bytes);
         peer.Timers.AuthenticatedSent(now);
         if (data)
         {
@@ -190,6 +192,7 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
 
     private void Stage(Burst burst, int slot, Peer peer, long now)
     {
+        burst.Peer[slot] = peer;
         if (!peer.Staged.Add(new ReadOnlySpan<byte>((byte*)burst.Data[slot], burst.Length[slot])))
         {
             // The oldest waiting packet left; this one takes the count, since both are this peer's.
@@ -198,6 +201,14 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
         else
         {
             burst.Verdict[slot] = Verdict.Done;
+        }
+
+        if (peer.IsRemoved)
+        {
+            // It was removed at this moment: nobody would come for what waits now.
+            peer.Staged.Clear(out _);
+            burst.Drop(slot, DropReason.OutPeerRemoved);
+            return;
         }
 
         tunnel.WantHandshake(peer, now);

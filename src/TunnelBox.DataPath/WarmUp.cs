@@ -151,7 +151,11 @@ public static class WarmUp
             _worker.Pass();
         }
 
-        public void SendDatagram(ReadOnlySpan<byte> datagram, Endpoint endpoint) => _outer.Other!.Deliver(datagram, _address);
+        public DropReason SendDatagram(ReadOnlySpan<byte> datagram, Endpoint endpoint)
+        {
+            _outer.Other!.Deliver(datagram, _address);
+            return DropReason.None;
+        }
 
         public void Flush(Peer peer, bool keepalive) => _worker.Flush(peer, keepalive);
 
@@ -159,7 +163,7 @@ public static class WarmUp
         {
         }
 
-        public void Dropped(DropReason reason, int packets)
+        public void Dropped(DropReason reason, int packets, long bytes)
         {
         }
 

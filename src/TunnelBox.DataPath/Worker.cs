@@ -21,6 +21,7 @@ public sealed unsafe class Worker : IDisposable
     private readonly CounterBlock _counters;
     private readonly Outbound _outbound;
     private readonly Inbound _inbound;
+    private readonly TracedPass _traced;
     private readonly Burst _fromInner = new();
     private readonly Burst _fromOuter = new();
     private readonly Burst _fromStaged = new();
@@ -52,6 +53,7 @@ public sealed unsafe class Worker : IDisposable
         _counters = counters;
         _outbound = new Outbound(tunnel, aead);
         _inbound = new Inbound(tunnel, aead, handshakes);
+        _traced = new TracedPass(tunnel.Trace, counters.Writer);
         _reader = tunnel.Quiescence.Register();
         _flushStaged = peer => FlushStaged(peer, keepalive: false);
         _thread = new Thread(Run) { Name = name, IsBackground = true };
@@ -183,9 +185,18 @@ public sealed unsafe class Worker : IDisposable
         int received = _inner.Receive(_fromInner);
         if (received > 0)
         {
-            _outbound.Route(_fromInner, _now, _flushStaged);
-            _outbound.Seal(_fromInner, _now);
-            _outer.Send(_fromInner);
+            _counters.CountPort(PortFlow.InnerReceived, received, _fromInner.Bytes());
+            if (TunnelTrace.PacketOutOn)
+            {
+                _traced.Outward(_fromInner, _outbound, _outer, _now, _flushStaged);
+            }
+            else
+            {
+                _outbound.Route(_fromInner, _now, _flushStaged);
+                _outbound.Seal(_fromInner, _now);
+                _outer.Send(_fromInner);
+            }
+
             Account(_fromInner, outward: true);
             _fromInner.Clear();
         }
@@ -198,8 +209,17 @@ public sealed unsafe class Worker : IDisposable
         int received = _outer.Receive(_fromOuter);
         if (received > 0)
         {
-            _inbound.Open(_fromOuter, _now);
-            _inner.Send(_fromOuter);
+            _counters.CountPort(PortFlow.OuterReceived, received, _fromOuter.Bytes());
+            if (TunnelTrace.PacketInOn)
+            {
+                _traced.Inward(_fromOuter, _inbound, _inner, _now);
+            }
+            else
+            {
+                _inbound.Open(_fromOuter, _now);
+                _inner.Send(_fromOuter);
+            }
+
             Account(_fromOuter, outward: false);
             _fromOuter.Clear();
         }
@@ -270,7 +290,11 @@ public sealed unsafe class Worker : IDisposable
         {
             if (burst.Verdict[i] == Verdict.Dropped)
             {
-                _counters.CountDrop(burst.Reason[i]);
+                DropReason reason = burst.Reason[i];
+                _counters.CountDrop(reason, 1, burst.Length[i]);
+                Peer? peer = burst.Keypair[i]?.Peer ?? burst.Peer[i];
+                peer?.Drops.Count(_counters.Writer, reason, 1, burst.Length[i]);
+                _tunnel.Trace.Drop(peer, reason, 1, burst.Length[i], _counters.Writer);
             }
             else if (burst.Keypair[i] is not null)
             {
@@ -281,6 +305,7 @@ public sealed unsafe class Worker : IDisposable
 
         if (outward)
         {
+            _counters.CountPort(PortFlow.OuterSent, sent, bytes);
             _counters.CountOut(sent, bytes - (sent * DataMessage.Overhead));
         }
         else

@@ -8,7 +8,8 @@ public interface ITunnelOutput
     /// <summary>Sends a handshake message or cookie reply.</summary>
     /// <param name="datagram">The bytes; valid during the call only.</param>
     /// <param name="endpoint">Where to.</param>
-    void SendDatagram(ReadOnlySpan<byte> datagram, Endpoint endpoint);
+    /// <returns><see cref="DropReason.None"/>, or why it could not be sent; the caller counts it.</returns>
+    DropReason SendDatagram(ReadOnlySpan<byte> datagram, Endpoint endpoint);
 
     /// <summary>Has a worker send what waits for a peer, and where nothing waits and it is asked for, a keepalive.</summary>
     /// <param name="peer">The peer.</param>
@@ -20,8 +21,9 @@ public interface ITunnelOutput
 
     /// <summary>Counts drops that happen outside a burst.</summary>
     /// <param name="reason">Why.</param>
-    /// <param name="packets">How many.</param>
-    void Dropped(DropReason reason, int packets);
+    /// <param name="packets">How many packets, or handshakes that ended.</param>
+    /// <param name="bytes">Their bytes; 0 for a handshake.</param>
+    void Dropped(DropReason reason, int packets, long bytes);
 
     /// <summary>Tells of a handshake's or session's progress, for the log.</summary>
     /// <param name="peer">The peer.</param>

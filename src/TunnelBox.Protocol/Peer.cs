@@ -1,4 +1,5 @@
 using TunnelBox.Crypto;
+using TunnelBox.Visibility;
 
 namespace TunnelBox.Protocol;
 
@@ -13,7 +14,10 @@ public sealed class Peer : IndexOwner
     private Keypair? _previous;
     private Keypair? _next;
     private Endpoint? _endpoint;
+    private PeerDrops _drops;
+    private long _receivedPackets;
     private long _receivedBytes;
+    private long _sentPackets;
     private long _sentBytes;
     private long _lastHandshake;
     private long _lastReceived;
@@ -46,6 +50,15 @@ public sealed class Peer : IndexOwner
     /// <summary>Gets where the peer is, or null while unknown.</summary>
     public Endpoint? Endpoint => Volatile.Read(ref _endpoint);
 
+    /// <summary>Gets what was dropped of this peer's packets and handshakes, by reason.</summary>
+    public ref PeerDrops Drops => ref _drops;
+
+    /// <summary>Gets packets received and authenticated: data, keepalives and handshake messages.</summary>
+    public long ReceivedPackets => Volatile.Read(ref _receivedPackets);
+
+    /// <summary>Gets packets sent: data, keepalives and handshake messages.</summary>
+    public long SentPackets => Volatile.Read(ref _sentPackets);
+
     /// <summary>Gets outer payload bytes received and authenticated.</summary>
     public long ReceivedBytes => Volatile.Read(ref _receivedBytes);
 
@@ -74,32 +87,41 @@ public sealed class Peer : IndexOwner
     internal uint? HandshakeIndex { get; set; }
 
     /// <summary>Counts an authenticated packet group that arrived.</summary>
+    /// <param name="packets">How many.</param>
     /// <param name="bytes">Outer payload bytes.</param>
     /// <param name="now">Nanoseconds of the tunnel's clock.</param>
-    public void AddReceived(long bytes, long now)
+    public void AddReceived(long packets, long bytes, long now)
     {
+        Interlocked.Add(ref _receivedPackets, packets);
         Interlocked.Add(ref _receivedBytes, bytes);
         Volatile.Write(ref _lastReceived, now);
     }
 
     /// <summary>Counts a packet group that was sent.</summary>
+    /// <param name="packets">How many.</param>
     /// <param name="bytes">Outer payload bytes.</param>
-    public void AddSent(long bytes) => Interlocked.Add(ref _sentBytes, bytes);
+    public void AddSent(long packets, long bytes)
+    {
+        Interlocked.Add(ref _sentPackets, packets);
+        Interlocked.Add(ref _sentBytes, bytes);
+    }
 
     /// <summary>
     /// Notes where an authenticated packet came from: the peer roams to wherever it last proved to be.
     /// </summary>
     /// <param name="from">The outer source.</param>
     /// <param name="to">The local address it arrived at.</param>
-    public void RoamTo(in EndpointAddress from, in SourceAddress to)
+    /// <returns>Whether it was at another remote address before.</returns>
+    public bool RoamTo(in EndpointAddress from, in SourceAddress to)
     {
         Endpoint? known = Volatile.Read(ref _endpoint);
         if (known is not null && known.Remote == from && known.Local == to)
         {
-            return;
+            return false;
         }
 
         Volatile.Write(ref _endpoint, new Endpoint(from, to));
+        return known is null || known.Remote != from;
     }
 
     /// <summary>Tells whether a session is the one that still waits for the peer's first packet.</summary>

@@ -66,14 +66,17 @@ public sealed class StagedQueue
     }
 
     /// <summary>Drops everything that waits.</summary>
+    /// <param name="bytes">The bytes of what was dropped.</param>
     /// <returns>How many packets were dropped.</returns>
-    public int Clear()
+    public int Clear(out long bytes)
     {
         lock (_gate)
         {
             int dropped = _count;
+            bytes = 0;
             while (_count > 0)
             {
+                bytes += _ring[_head].Length;
                 Forget();
             }
 

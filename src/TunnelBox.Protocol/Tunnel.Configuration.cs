@@ -98,7 +98,7 @@ public sealed partial class Tunnel
             foreach (Peer peer in _tunnel._peers.Values)
             {
                 peer.DiscardSessions(_tunnel._discard);
-                _tunnel.DropHandshake(peer);
+                _tunnel.DropHandshake(peer, DropReason.OutHandshakeAbandoned);
                 peer.Handshake.ForgetIdentity();
                 peer.Timers.LastInitiation = long.MinValue;
             }

@@ -18,22 +18,30 @@ public sealed partial class Tunnel
         lock (_gate)
         {
             DropReason malformed = WireMessages.Classify(message, out MessageType type);
-            return type switch
+            Peer? peer = null;
+            DropReason reason = type switch
             {
                 _ when malformed != DropReason.None => malformed,
-                MessageType.Initiation => HandleInitiation(message, from, to),
-                MessageType.Response => HandleResponse(message, from, to),
-                MessageType.CookieReply => HandleCookieReply(message),
+                MessageType.Initiation => HandleInitiation(message, from, to, ref peer),
+                MessageType.Response => HandleResponse(message, from, to, ref peer),
+                MessageType.CookieReply => HandleCookieReply(message, ref peer),
                 _ => DropReason.InMessageType,
             };
+            Trace.HandshakeReceived(peer, type, from, reason, message.Length);
+            if (reason != DropReason.None)
+            {
+                Trace.Drop(peer, reason, 1, message.Length, PeerDrops.Control);
+            }
+
+            return reason;
         }
     }
 
-    private DropReason HandleInitiation(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to)
+    private DropReason HandleInitiation(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to, ref Peer? sender)
     {
         if (_identity is null)
         {
-            return DropReason.InHandshakeInvalid;
+            return DropReason.InHandshakeNoKey;
         }
 
         DropReason refused = _opener.Open(_identity, message);
@@ -48,18 +56,19 @@ public sealed partial class Tunnel
             return DropReason.InHandshakeUnknownPeer;
         }
 
+        sender = peer;
         long now = Now();
         refused = _opener.Accept(peer.Handshake, now);
         if (refused != DropReason.None)
         {
-            return refused;
+            return Refuse(peer, refused, message.Length);
         }
 
         // The peer's initiation takes the place of ours, if one was under way.
-        ForgetHandshakeIndex(peer);
-        peer.RoamTo(from, to);
+        EndHandshake(peer, DropReason.OutHandshakeSuperseded);
+        Roam(peer, from, to);
         peer.Timers.AuthenticatedReceived(now);
-        peer.AddReceived(message.Length, now);
+        peer.AddReceived(1, message.Length, now);
         SendResponse(peer, now);
         return DropReason.None;
     }
@@ -71,6 +80,7 @@ public sealed partial class Tunnel
         if (!peer.Handshake.CreateResponse(index, _random, response) || !peer.Handshake.TryDeriveSession(out SessionKeys keys))
         {
             Indices.Remove(index);
+            Drop(peer, DropReason.OutHandshakeKeyInvalid, 1, 0);
             return;
         }
 
@@ -79,34 +89,40 @@ public sealed partial class Tunnel
         AdoptSession(peer, keys, now);
         if (peer.Endpoint is { } endpoint)
         {
-            Account(peer, response.Length, now);
-            _output.SendDatagram(response, endpoint);
+            Trace.HandshakeSent(peer, MessageType.Response, keys.LocalIndex, response.Length);
+            Transmit(peer, response, endpoint, now);
             _output.Event(peer, TunnelEvent.ResponseSent);
         }
     }
 
-    private DropReason HandleResponse(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to)
+    private DropReason HandleResponse(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to, ref Peer? sender)
     {
-        if (_identity is null || Indices.Find(ResponseMessage.Receiver(message)) is not Peer peer
-            || !peer.Handshake.ConsumeResponse(_identity, message))
+        if (_identity is null)
+        {
+            return DropReason.InHandshakeNoKey;
+        }
+
+        if (Indices.Find(ResponseMessage.Receiver(message)) is not Peer peer)
         {
             return DropReason.InHandshakeResponseInvalid;
         }
 
+        sender = peer;
         long now = Now();
-        if (!peer.Handshake.TryDeriveSession(out SessionKeys keys))
+        if (!peer.Handshake.ConsumeResponse(_identity, message) || !peer.Handshake.TryDeriveSession(out SessionKeys keys))
         {
-            return DropReason.InHandshakeResponseInvalid;
+            return Refuse(peer, DropReason.InHandshakeResponseInvalid, message.Length);
         }
 
         peer.HandshakeIndex = null;
         Indices.Remove(keys.LocalIndex);
         AdoptSession(peer, keys, now);
-        peer.RoamTo(from, to);
-        peer.AddReceived(message.Length, now);
+        Roam(peer, from, to);
+        peer.AddReceived(1, message.Length, now);
         peer.Timers.AuthenticatedReceived(now);
         peer.Timers.HandshakeComplete();
         peer.HandshakeCompleted(UnixNanoseconds());
+        Trace.HandshakeCompleted(peer, initiator: true, now - peer.Timers.LastInitiation);
         _output.Event(peer, TunnelEvent.ResponseReceived);
         _output.Event(peer, TunnelEvent.SessionEstablished);
         // The first packet confirms the session to the peer, so one is sent even when no data waits.
@@ -114,7 +130,7 @@ public sealed partial class Tunnel
         return DropReason.None;
     }
 
-    private DropReason HandleCookieReply(ReadOnlySpan<byte> message)
+    private DropReason HandleCookieReply(ReadOnlySpan<byte> message, ref Peer? sender)
     {
         Peer? peer = Indices.Find(CookieReplyMessage.Receiver(message)) switch
         {
@@ -124,9 +140,15 @@ public sealed partial class Tunnel
         };
 
         // Not a sign of life and no reason to roam: a cookie reply proves only that somebody saw our message.
-        if (peer is null || !CookiesOf(peer).ConsumeReply(message, Now()))
+        if (peer is null)
         {
             return DropReason.InHandshakeCookieInvalid;
+        }
+
+        sender = peer;
+        if (!CookiesOf(peer).ConsumeReply(message, Now()))
+        {
+            return Refuse(peer, DropReason.InHandshakeCookieInvalid, message.Length);
         }
 
         _output.Event(peer, TunnelEvent.CookieReceived);
@@ -150,11 +172,17 @@ public sealed partial class Tunnel
 
         if (peer.Endpoint is not { } endpoint)
         {
+            Drop(peer, DropReason.OutHandshakeNoEndpoint, 1, 0);
             _output.Event(peer, TunnelEvent.NoEndpoint);
             return;
         }
 
-        ForgetHandshakeIndex(peer);
+        EndHandshake(peer, DropReason.OutHandshakeNoAnswer);
+        if (isRetry || peer.Current is not null)
+        {
+            Trace.Rekeying(peer, isRetry);
+        }
+
         uint index = ReserveIndex(peer);
         Span<byte> initiation = stackalloc byte[InitiationMessage.Size];
         timers.InitiationSent(now, Jitter());
@@ -163,20 +191,41 @@ public sealed partial class Tunnel
         {
             // Only a public key of low order ends here: there is no secret to share with it.
             Indices.Remove(index);
+            Drop(peer, DropReason.OutHandshakeKeyInvalid, 1, 0);
             return;
         }
 
         peer.HandshakeIndex = index;
         CookiesOf(peer).AddMacs(initiation, now);
-        Account(peer, initiation.Length, now);
-        _output.SendDatagram(initiation, endpoint);
+        Trace.HandshakeSent(peer, MessageType.Initiation, index, initiation.Length);
+        Transmit(peer, initiation, endpoint, now);
         _output.Event(peer, isRetry ? TunnelEvent.InitiationRetried : TunnelEvent.InitiationSent);
     }
 
-    private static void Account(Peer peer, int bytes, long now)
+    private void Roam(Peer peer, in EndpointAddress from, in SourceAddress to)
     {
-        peer.AddSent(bytes);
+        if (peer.RoamTo(from, to))
+        {
+            Trace.EndpointChanged(peer);
+        }
+    }
+
+    private void Transmit(Peer peer, ReadOnlySpan<byte> message, Endpoint endpoint, long now)
+    {
+        peer.AddSent(1, message.Length);
         peer.Timers.AuthenticatedSent(now);
+        DropReason refused = _output.SendDatagram(message, endpoint);
+        if (refused != DropReason.None)
+        {
+            Drop(peer, refused, 1, message.Length);
+        }
+    }
+
+    // The caller counts what it gave us; here it is noted with the peer that it belongs to.
+    private static DropReason Refuse(Peer peer, DropReason reason, int bytes)
+    {
+        peer.Drops.Count(PeerDrops.Control, reason, 1, bytes);
+        return reason;
     }
 
     private void AdoptSession(Peer peer, SessionKeys keys, long now)
@@ -189,6 +238,7 @@ public sealed partial class Tunnel
         }
 
         peer.Install(keypair, _discard);
+        Trace.SessionMade(peer, keypair);
         peer.Timers.SessionDerived(now);
         Activate(peer);
     }

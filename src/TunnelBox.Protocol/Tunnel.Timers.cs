@@ -97,7 +97,7 @@ public sealed partial class Tunnel
         {
             timers.ZeroKeys = 0;
             peer.DiscardSessions(_discard);
-            DropHandshake(peer);
+            DropHandshake(peer, DropReason.OutHandshakeAbandoned);
             _output.Event(peer, TunnelEvent.KeysErased);
         }
     }
@@ -109,7 +109,7 @@ public sealed partial class Tunnel
         {
             timers.Keepalive = 0;
             DropStaged(peer, DropReason.OutHandshakeTimeout);
-            DropHandshake(peer);
+            DropHandshake(peer, DropReason.OutHandshakeGivenUp);
             // A session that is left may still be wiped in time, even if no further handshake succeeds.
             if (timers.ZeroKeys == 0)
             {

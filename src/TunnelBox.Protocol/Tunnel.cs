@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using TunnelBox.Crypto;
+using TunnelBox.Visibility;
 
 namespace TunnelBox.Protocol;
 
@@ -49,10 +50,14 @@ public sealed partial class Tunnel : IDisposable
         _output = output;
         _opener = new InitiationOpener(arena);
         _discard = Discard;
+        Trace = new TunnelTrace(wallClock);
     }
 
     /// <summary>Gets the receiver indices in use.</summary>
     public IndexTable<IndexOwner> Indices { get; } = new();
+
+    /// <summary>Gets who is told of what happens.</summary>
+    public TunnelTrace Trace { get; }
 
     /// <summary>Gets the announcements of workers, which decide when keys can be wiped.</summary>
     public Quiescence Quiescence { get; } = new();
@@ -129,6 +134,7 @@ public sealed partial class Tunnel : IDisposable
         {
             peer.Timers.HandshakeComplete();
             peer.HandshakeCompleted(UnixNanoseconds());
+            Trace.HandshakeCompleted(peer, initiator: false, Now() - keypair.Created);
             _output.Event(peer, TunnelEvent.SessionEstablished);
             _output.Flush(peer, keepalive: false);
         }
@@ -145,7 +151,7 @@ public sealed partial class Tunnel : IDisposable
             foreach (Peer peer in _peers.Values)
             {
                 peer.DiscardSessions(_discard);
-                DropHandshake(peer);
+                DropHandshake(peer, DropReason.OutHandshakeAbandoned);
                 peer.Timers.LastInitiation = long.MinValue;
             }
         }
@@ -158,7 +164,7 @@ public sealed partial class Tunnel : IDisposable
         {
             foreach (Peer peer in _peers.Values)
             {
-                StopPeer(peer, Visibility.DropReason.OutInterfaceDown);
+                StopPeer(peer, DropReason.OutInterfaceDown);
             }
         }
     }
@@ -185,7 +191,7 @@ public sealed partial class Tunnel : IDisposable
         {
             foreach (Peer peer in _peers.Values)
             {
-                StopPeer(peer, Visibility.DropReason.OutPeerRemoved);
+                StopPeer(peer, DropReason.OutPeerRemoved);
                 peer.Handshake.Dispose();
                 peer.Cookies?.Clear();
             }
@@ -203,35 +209,46 @@ public sealed partial class Tunnel : IDisposable
         }
     }
 
-    private void StopPeer(Peer peer, Visibility.DropReason reason)
+    private void StopPeer(Peer peer, DropReason reason)
     {
         peer.DiscardSessions(_discard);
-        DropHandshake(peer);
+        DropHandshake(peer, DropReason.OutHandshakeAbandoned);
         peer.Timers.Stop();
         DropStaged(peer, reason);
     }
 
-    private void DropStaged(Peer peer, Visibility.DropReason reason)
+    private void DropStaged(Peer peer, DropReason reason)
     {
-        int dropped = peer.Staged.Clear();
+        int dropped = peer.Staged.Clear(out long bytes);
         if (dropped > 0)
         {
-            _output.Dropped(reason, dropped);
+            Drop(peer, reason, dropped, bytes);
         }
     }
 
-    private void DropHandshake(Peer peer)
+    // Under the lock, as every count of the control side.
+    private void Drop(Peer peer, DropReason reason, int packets, long bytes)
     {
-        ForgetHandshakeIndex(peer);
+        peer.Drops.Count(PeerDrops.Control, reason, packets, bytes);
+        Trace.Drop(peer, reason, packets, bytes, PeerDrops.Control);
+        _output.Dropped(reason, packets, bytes);
+    }
+
+    private void DropHandshake(Peer peer, DropReason reason)
+    {
+        EndHandshake(peer, reason);
         peer.Handshake.Clear();
     }
 
-    private void ForgetHandshakeIndex(Peer peer)
+    // A handshake of ours that is under way ends without a session.
+    private void EndHandshake(Peer peer, DropReason reason)
     {
         if (peer.HandshakeIndex is { } index)
         {
             Indices.Remove(index);
             peer.HandshakeIndex = null;
+            Trace.HandshakeEnded(peer, reason);
+            Drop(peer, reason, 1, 0);
         }
     }
 
@@ -240,6 +257,7 @@ public sealed partial class Tunnel : IDisposable
     {
         if (keypair.TryRetire())
         {
+            Trace.SessionEnded(keypair, Now());
             _retired.Enqueue(keypair);
             _output.Wake();
         }

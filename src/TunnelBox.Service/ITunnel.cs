@@ -13,4 +13,8 @@ public interface ITunnel : IUapiDevice, IDisposable
 
     /// <summary>Begins to carry traffic. Until then nothing is read and nothing sent.</summary>
     void Start();
+
+    /// <summary>Adds the verbs of the control socket that this tunnel answers; called once, before <see cref="Start"/>.</summary>
+    /// <param name="verbs">Where to.</param>
+    void AddVerbs(ControlVerbs verbs);
 }

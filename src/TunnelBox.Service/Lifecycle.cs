@@ -16,6 +16,7 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
     private readonly TaskCompletionSource<string> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ReadinessNotifier? _readiness = options.Readiness;
     private UapiServer? _server;
+    private ControlServer? _control;
 
     /// <summary>Runs from start to end.</summary>
     /// <param name="open">Opens the tunnel; may throw <see cref="StartException"/>.</param>
@@ -34,7 +35,9 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
                 TaskContinuationOptions.ExecuteSynchronously,
                 TaskScheduler.Default);
             using UapiServer server = Serve(tunnel);
+            using ControlServer? control = Control(tunnel);
             tunnel.Start();
+            control?.Start();
             server.Start();
             if (SayReady(tunnel.InterfaceName))
             {
@@ -81,6 +84,25 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
         catch (ControlException fault)
         {
             throw Sentence(fault);
+        }
+    }
+
+    // A tunnel carries traffic without it, so its absence is no reason to stop.
+    private ControlServer? Control(ITunnel tunnel)
+    {
+        ControlVerbs verbs = new();
+        tunnel.AddVerbs(verbs);
+        try
+        {
+            ControlServer control = ControlServer.Open(tunnel.InterfaceName, verbs, options.RuntimeDirectory);
+            control.Refused += sentence => log.Verbose($"A control request was refused: {sentence}");
+            _control = control;
+            return control;
+        }
+        catch (ControlException fault)
+        {
+            log.Warning($"{fault.Message} The tunnel runs without it: \"tunnelctl status\" will not answer.");
+            return null;
         }
     }
 
@@ -152,6 +174,11 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
     {
         try
         {
+            if (_control is { } control)
+            {
+                File.Delete(control.SocketPath);
+            }
+
             if (_server is { } server)
             {
                 File.Delete(server.SocketPath);

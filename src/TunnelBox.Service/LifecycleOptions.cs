@@ -1,3 +1,4 @@
+using TunnelBox.Configuration;
 using TunnelBox.Control;
 using TunnelBox.Linux.Processes;
 
@@ -12,6 +13,9 @@ public sealed record LifecycleOptions(string InterfaceName)
 
     /// <summary>Gets the directory of the UAPI socket.</summary>
     public string SocketDirectory { get; init; } = UapiSocket.DefaultDirectory;
+
+    /// <summary>Gets the directory of TunnelBox's own control socket.</summary>
+    public string RuntimeDirectory { get; init; } = new TunnelBoxSettings().RuntimeDirectory;
 
     /// <summary>Gets the other end of a background start, or null in the foreground.</summary>
     public ReadinessNotifier? Readiness { get; init; }

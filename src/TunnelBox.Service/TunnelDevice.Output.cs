@@ -12,14 +12,24 @@ public sealed partial class TunnelDevice : ITunnelOutput
     private const byte HandshakeTrafficClass = 0x88;
 
     /// <inheritdoc/>
-    void ITunnelOutput.SendDatagram(ReadOnlySpan<byte> datagram, Endpoint endpoint)
+    DropReason ITunnelOutput.SendDatagram(ReadOnlySpan<byte> datagram, Endpoint endpoint)
     {
-        int error = _sockets?.SendTo(datagram, endpoint, HandshakeTrafficClass) ?? 0;
-        if (error < 0)
+        if (_sockets is not { } sockets)
         {
-            ((ITunnelOutput)this).Dropped(DropReason.OutPortError, 1);
+            return DropReason.OutInterfaceDown;
+        }
+
+        DropReason refused = sockets.SendTo(datagram, endpoint, HandshakeTrafficClass, out int error);
+        if (refused == DropReason.None)
+        {
+            _handshakes.Sent(datagram.Length);
+        }
+        else
+        {
             _log.Verbose($"cannot send to {endpoint.Remote.ToIPEndPoint()}: {Linux.Libc.Errno.Describe(-error)}");
         }
+
+        return refused;
     }
 
     /// <inheritdoc/>
@@ -36,7 +46,7 @@ public sealed partial class TunnelDevice : ITunnelOutput
     void ITunnelOutput.Wake() => _handshakes.Wake();
 
     /// <inheritdoc/>
-    void ITunnelOutput.Dropped(DropReason reason, int packets) => _handshakes.Dropped(reason, packets);
+    void ITunnelOutput.Dropped(DropReason reason, int packets, long bytes) => _handshakes.Dropped(reason, packets, bytes);
 
     /// <inheritdoc/>
     void ITunnelOutput.Event(Peer peer, TunnelEvent tunnelEvent)

@@ -74,8 +74,14 @@ public sealed partial class TunnelDevice
             }
 
             ApplyTunnel(change);
-            return 0;
         }
+
+        if (change.ReplacePeers || change.Peers.Exists(peer => peer.Remove))
+        {
+            Notes.Keep(IsPeer);
+        }
+
+        return 0;
     }
 
     // What can fail comes first and is undone by itself; all that follows cannot fail.

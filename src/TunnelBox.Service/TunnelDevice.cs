@@ -6,6 +6,7 @@ using TunnelBox.DataPath.Tun;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.Linux.Clock;
 using TunnelBox.Linux.Libc;
+using TunnelBox.Linux.Tracing;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
 
@@ -49,7 +50,8 @@ public sealed partial class TunnelDevice : ITunnel
         _aead = aead;
         _tunnel = new Tunnel(_arena, _random, BootClock.Instance, TimeProvider.System, new StampStore(options.Settings.StateDirectory, log).Open, this);
         _gate = new HandshakeGate(_tunnel, _queue, _random, this);
-        _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock());
+        _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock("tb-handshake", outer: "udp"));
+        _tunnel.Trace.Device = tun.Name;
         _link = new LinkState(tun.Name, IsUp: false, tun.Mtu);
         // The watch follows the interface into other namespaces, so everything it finds is done on a thread that stays at home:
         // sockets belong where the tunnel was started.
@@ -89,7 +91,22 @@ public sealed partial class TunnelDevice : ITunnel
             CryptoSelfTest.Run();
             PacketAead aead = PacketAead.Select(options.Settings.Aead);
             _ = WarmUp.Run(aead.Create);
-            return new TunnelDevice(options, OpenTun(options, log), aead, log);
+            List<string> reports = [];
+            TunnelDevice? device = null;
+            TunDevice tun = OpenTun(options, sentence =>
+            {
+                // Before there is a device, its start reports from this thread alone.
+                (device is null ? reports.Add : (Action<string>)device.NoteOffload)(sentence);
+                log.Warning($"{options.InterfaceName}: {sentence}");
+            });
+            device = new TunnelDevice(options, tun, aead, log);
+            reports.ForEach(device.NoteOffload);
+            if (!options.Settings.TunOffload)
+            {
+                device.NoteOffload("The setting TunOffload is false, so packets pass the TUN device one by one.");
+            }
+
+            return device;
         }
         catch (Exception fault) when (fault is PortException or CryptoUnavailableException or PlatformNotSupportedException or ArgumentException)
         {
@@ -103,6 +120,11 @@ public sealed partial class TunnelDevice : ITunnel
         if (_arena.LockWarning is { } warning)
         {
             _log.Warning($"{warning}");
+        }
+
+        if (ProbeLibrary.Missing is { } missing)
+        {
+            _log.Verbose($"{missing}");
         }
 
         _changer.Start();
@@ -142,12 +164,11 @@ public sealed partial class TunnelDevice : ITunnel
         _ended.TrySetResult("the tunnel was stopped");
     }
 
-    private static TunDevice OpenTun(TunnelDeviceOptions options, Log log)
+    private static TunDevice OpenTun(TunnelDeviceOptions options, Action<string> report)
     {
-        void Report(string sentence) => log.Warning($"{options.InterfaceName}: {sentence}");
         if (options.TunDescriptor is { } descriptor)
         {
-            return TunDevice.Adopt(descriptor, options.Settings.TunOffload, Report);
+            return TunDevice.Adopt(descriptor, options.Settings.TunOffload, report);
         }
 
         TunDevice tun = TunDevice.Create(new TunOptions
@@ -155,7 +176,7 @@ public sealed partial class TunnelDevice : ITunnel
             Name = options.InterfaceName,
             Queues = Math.Max(options.Settings.Workers, 1),
             Offloads = options.Settings.TunOffload,
-            Report = Report,
+            Report = report,
         });
         tun.SetMtu(options.Settings.Mtu);
         return tun;
@@ -193,6 +214,7 @@ public sealed partial class TunnelDevice : ITunnel
         {
             LinkState before = _link;
             _link = link;
+            _tunnel.Trace.Device = link.Name;
             if (_disposed)
             {
                 return;
@@ -273,7 +295,7 @@ public sealed partial class TunnelDevice : ITunnel
     private void StartWorkers(UdpSockets sockets)
     {
         var workers = new Worker[_tun.Ports.Count];
-        _workerCounters = [.. workers.Select(_ => _counters.AddBlock())];
+        _workerCounters = [.. workers.Select((_, i) => _counters.AddBlock($"tb-worker-{i}", _tun.Ports[i].Description, sockets.Ports[i].Description))];
         for (int i = 0; i < workers.Length; i++)
         {
             workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], sockets.Ports[i], _aead.Create(), _gate, _workerCounters[i]) { Mtu = _link.Mtu };
@@ -299,5 +321,9 @@ public sealed partial class TunnelDevice : ITunnel
         _workerCounters = [];
     }
 
-    private void Report(string sentence) => _log.Warning($"{InterfaceName}: {sentence}");
+    private void Report(string sentence)
+    {
+        NoteOffload(sentence);
+        _log.Warning($"{InterfaceName}: {sentence}");
+    }
 }

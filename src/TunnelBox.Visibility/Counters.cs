@@ -1,51 +1,36 @@
 namespace TunnelBox.Visibility;
 
-/// <summary>The sum of all workers' counts at about one moment.</summary>
-public sealed class CounterTotals
-{
-    private readonly long[] _drops = new long[DropReasons.Count];
-
-    /// <summary>Gets packets that came in from the network and were delivered.</summary>
-    public long InPackets { get; internal set; }
-
-    /// <summary>Gets the bytes of those packets, without tunnel headers.</summary>
-    public long InBytes { get; internal set; }
-
-    /// <summary>Gets packets that were sealed and handed to the network.</summary>
-    public long OutPackets { get; internal set; }
-
-    /// <summary>Gets the bytes of those packets, without tunnel headers.</summary>
-    public long OutBytes { get; internal set; }
-
-    /// <summary>Gets the sum over every drop reason.</summary>
-    public long AllDrops => _drops.Sum();
-
-    /// <summary>Gets the packets dropped for one reason.</summary>
-    /// <param name="reason">The reason.</param>
-    /// <returns>How many.</returns>
-    public long Drops(DropReason reason) => (uint)reason < DropReasons.Count ? _drops[(int)reason] : 0;
-
-    internal void AddDrops(int reason, long count) => _drops[reason] += count;
-}
-
 /// <summary>The counters of one tunnel: one <see cref="CounterBlock"/> a worker, summed when somebody reads.</summary>
 public sealed class Counters
 {
     private readonly Lock _lock = new();
     private readonly List<CounterBlock> _blocks = [];
-    private readonly CounterBlock _retired = new();
+    private readonly List<CounterBlock> _idle = [];
 
-    /// <summary>Makes a block for one more worker.</summary>
+    /// <summary>Makes a block for one more worker, or hands on the block of a worker of the same name that has ended.</summary>
+    /// <param name="name">The worker's name.</param>
+    /// <param name="inner">What its inner port is.</param>
+    /// <param name="outer">What its outer port is.</param>
     /// <returns>The block; only that worker may count in it.</returns>
-    public CounterBlock AddBlock()
+    public CounterBlock AddBlock(string name = "", string inner = "", string outer = "")
     {
-        var block = new CounterBlock();
         lock (_lock)
         {
-            _blocks.Add(block);
-        }
+            CounterBlock? block = _idle.Find(idle => idle.Name == name);
+            if (block is null)
+            {
+                block = new CounterBlock(name, _blocks.Count + _idle.Count + 1);
+            }
+            else
+            {
+                _idle.Remove(block);
+            }
 
-        return block;
+            block.Inner = inner;
+            block.Outer = outer;
+            _blocks.Add(block);
+            return block;
+        }
     }
 
     /// <summary>Takes a block back from a worker that has ended; its counts stay in the totals.</summary>
@@ -57,7 +42,7 @@ public sealed class Counters
         {
             if (_blocks.Remove(block))
             {
-                _retired.Take(block);
+                _idle.Add(block);
             }
         }
     }
@@ -69,13 +54,25 @@ public sealed class Counters
         var totals = new CounterTotals();
         lock (_lock)
         {
-            _retired.AddTo(totals);
-            foreach (CounterBlock block in _blocks)
-            {
-                block.AddTo(totals);
-            }
+            _blocks.ForEach(block => block.AddTo(totals));
+            _idle.ForEach(block => block.AddTo(totals));
         }
 
         return totals;
+    }
+
+    /// <summary>Reads each block by itself, also those of workers that have ended, in the order of their numbers.</summary>
+    /// <returns>The blocks with their counts.</returns>
+    public IReadOnlyList<(CounterBlock Block, CounterTotals Totals)> ReadEach()
+    {
+        lock (_lock)
+        {
+            return [.. _blocks.Concat(_idle).OrderBy(block => block.Writer).Select(block =>
+            {
+                var totals = new CounterTotals();
+                block.AddTo(totals);
+                return (block, totals);
+            })];
+        }
     }
 }

@@ -45,6 +45,9 @@ public enum DropReason : byte
     /// <summary>In: the datagram was larger than any buffer, so it arrived cut.</summary>
     InTruncated,
 
+    /// <summary>In: no private key is set, so no handshake message can be checked.</summary>
+    InHandshakeNoKey,
+
     /// <summary>In: the handshake message's mac1 is wrong.</summary>
     InHandshakeMac1,
 
@@ -90,6 +93,24 @@ public enum DropReason : byte
     /// <summary>Out: the handshake was given up after 90 s, and with it the packets that waited.</summary>
     OutHandshakeTimeout,
 
+    /// <summary>Out: a handshake cannot begin, because the peer has no known endpoint.</summary>
+    OutHandshakeNoEndpoint,
+
+    /// <summary>Out: no handshake message can be made for the peer's public key.</summary>
+    OutHandshakeKeyInvalid,
+
+    /// <summary>Out: an initiation got no answer in time; another one takes its place.</summary>
+    OutHandshakeNoAnswer,
+
+    /// <summary>Out: a handshake of ours gave way to the peer's own.</summary>
+    OutHandshakeSuperseded,
+
+    /// <summary>Out: a handshake was given up after 90 s without an answer.</summary>
+    OutHandshakeGivenUp,
+
+    /// <summary>Out: a handshake was under way when all sessions with the peer ended.</summary>
+    OutHandshakeAbandoned,
+
     /// <summary>Out: the session used up its counters or its time.</summary>
     OutStateExpired,
 
@@ -98,6 +119,9 @@ public enum DropReason : byte
 
     /// <summary>Out: the kernel refused the datagram: no route, or the network is down.</summary>
     OutNoRoute,
+
+    /// <summary>Out: a firewall of this machine forbids the datagram.</summary>
+    OutFirewall,
 
     /// <summary>Out: the datagram is larger than the path allows.</summary>
     OutMessageTooLarge,

@@ -108,6 +108,10 @@ public static class DropReasons
             "The datagram was larger than any buffer, so it arrived cut.",
             "Lower the peer's MTU: no WireGuard datagram needs to be that large.");
         In(
+            DropReason.InHandshakeNoKey,
+            "A handshake message arrived while no private key is set.",
+            "Set PrivateKey, or remove our endpoint from the sender's configuration.");
+        In(
             DropReason.InHandshakeMac1,
             "The handshake message's mac1 is wrong, so its sender does not know our public key.",
             "Compare our public key with the one in the peer's configuration; otherwise it is a scanner.");
@@ -170,6 +174,30 @@ public static class DropReasons
             "The handshake was given up after 90 seconds, and with it the packets that waited.",
             "Check that the endpoint is right, reachable by UDP, and that the peer has our public key.");
         Out(
+            DropReason.OutHandshakeNoEndpoint,
+            "A handshake cannot begin, because the peer has no known endpoint.",
+            "Set Endpoint for this peer, or have the peer begin: it must know our address and port.");
+        Out(
+            DropReason.OutHandshakeKeyInvalid,
+            "No handshake message can be made for the peer's public key: it is of low order.",
+            "Ask the peer for its real public key; this one is no key that a tunnel would generate.");
+        Out(
+            DropReason.OutHandshakeNoAnswer,
+            "An initiation of ours got no answer within 5 seconds, so another one takes its place.",
+            "Check that the peer runs, its address and port, the firewalls between, and that it has our public key and preshared key.");
+        Out(
+            DropReason.OutHandshakeSuperseded,
+            "A handshake of ours gave way to one that the peer began at the same time.",
+            "Nothing: the session comes from the peer's handshake; a steady stream means that our messages do not reach it.");
+        Out(
+            DropReason.OutHandshakeGivenUp,
+            "A handshake was given up after 90 seconds without an answer.",
+            "Check the endpoint, the firewalls between, and that the peer has our public key; the next packet begins anew.");
+        Out(
+            DropReason.OutHandshakeAbandoned,
+            "A handshake was under way when all sessions with the peer ended: key change, suspend, interface down, or removal.",
+            "Nothing: the next packet begins a new handshake.");
+        Out(
             DropReason.OutStateExpired,
             "The session used up its time or its counters before the packet could leave.",
             "Check that handshakes with this peer complete: a new session should have replaced this one.",
@@ -183,13 +211,17 @@ public static class DropReasons
             "The kernel refused the datagram: there is no route to the endpoint, or the network is down.",
             "Check the route to the endpoint; a default route through the tunnel needs an exception for it (a firewall mark).");
         Out(
+            DropReason.OutFirewall,
+            "A firewall or security policy of this machine forbids sending the datagram.",
+            "Allow UDP from our listen port to the endpoint in the output rules of this machine.");
+        Out(
             DropReason.OutMessageTooLarge,
             "The datagram is larger than the path to the endpoint allows.",
             "Lower the tunnel's MTU: to the path's MTU less 60 bytes for IPv4, or less 80 for IPv6.");
         Out(
             DropReason.OutPortError,
             "The outer socket failed to send the datagram.",
-            "Read the log for the error; a local firewall that forbids the datagram is the most common one.");
+            "Read the log for the error that the kernel gave.");
         Out(
             DropReason.OutOffloadInvalid,
             "A segmentation request from the inner interface contradicts the packet's own header.",

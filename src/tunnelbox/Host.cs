@@ -27,7 +27,8 @@ internal static class Host
             Directory.SetCurrentDirectory("/");
         }
 
-        return new Lifecycle(options with { SocketDirectory = settings.UapiDirectory }, log).Run((options, log) => TunnelDevice.Open(
+        options = options with { SocketDirectory = settings.UapiDirectory, RuntimeDirectory = settings.RuntimeDirectory };
+        return new Lifecycle(options, log).Run((options, log) => TunnelDevice.Open(
             new TunnelDeviceOptions(options.InterfaceName, settings) { TunDescriptor = options.TunDescriptor }, log));
     }
 

@@ -9,12 +9,12 @@ internal static class ConfCommand
     /// <summary>Runs <c>setconf</c>.</summary>
     /// <param name="arguments">What follows the verb.</param>
     /// <returns>How it ended.</returns>
-    public static ExitCode RunSetconf(string[] arguments) => Run("setconf", arguments, (file, _) => WgFileChange.Replace(file, CommandLine.Note));
+    public static ExitCode RunSetconf(string[] arguments) => Run("setconf", arguments, (file, _) => WgFileChange.Replace(file, CommandLine.Note), replace: true);
 
     /// <summary>Runs <c>addconf</c>.</summary>
     /// <param name="arguments">What follows the verb.</param>
     /// <returns>How it ended.</returns>
-    public static ExitCode RunAddconf(string[] arguments) => Run("addconf", arguments, (file, _) => WgFileChange.Add(file, CommandLine.Note));
+    public static ExitCode RunAddconf(string[] arguments) => Run("addconf", arguments, (file, _) => WgFileChange.Add(file, CommandLine.Note), replace: false);
 
     /// <summary>Runs <c>syncconf</c>.</summary>
     /// <param name="arguments">What follows the verb.</param>
@@ -23,9 +23,9 @@ internal static class ConfCommand
     {
         using DeviceState running = client.Get();
         return WgFileChange.Sync(file, running, CommandLine.Note);
-    });
+    }, replace: true);
 
-    private static ExitCode Run(string verb, string[] arguments, Func<WgFile, UapiClient, DeviceChange> make)
+    private static ExitCode Run(string verb, string[] arguments, Func<WgFile, UapiClient, DeviceChange> make, bool replace)
     {
         if (arguments.Length != 2)
         {
@@ -40,6 +40,7 @@ internal static class ConfCommand
 
         UapiClient client = new(arguments[0]);
         client.Set(make(file, client));
+        DaemonControl.Annotate(arguments[0], file, replace);
         return ExitCode.Done;
     }
 }

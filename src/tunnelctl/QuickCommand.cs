@@ -18,6 +18,7 @@ internal static class QuickCommand
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
         new TunnelUp(file, found.InterfaceName, CommandLine.Note, () => Volatile.Read(ref cancelled)).Run();
+        DaemonControl.Annotate(found.InterfaceName, file, replace: true);
         return ExitCode.Done;
 
         void Cancel(PosixSignalContext context)

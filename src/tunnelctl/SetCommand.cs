@@ -8,6 +8,7 @@ namespace TunnelBox.Tunnelctl;
 /// <summary>The verb set (wg(8)).</summary>
 internal static class SetCommand
 {
+    private const int KeyLength = 44;
     private static readonly string[] DeviceWords = ["listen-port", "fwmark", "private-key", "peer"];
     private static readonly string[] PeerWords = ["remove", "preshared-key", "endpoint", "persistent-keepalive", "allowed-ips", "update-only", "peer"];
 
@@ -25,12 +26,13 @@ internal static class SetCommand
         try
         {
             PeerChange? peer = null;
+            List<PeerAnnotation> notes = [];
             Queue<string> words = new(arguments.Skip(1));
             while (words.TryDequeue(out string? word))
             {
                 if (word == "peer")
                 {
-                    peer = new PeerChange(Key(Value(word, words)));
+                    peer = new PeerChange(Key(arguments[0], Value(word, words)));
                     change.Peers.Add(peer);
                 }
                 else if (peer is null)
@@ -39,11 +41,12 @@ internal static class SetCommand
                 }
                 else
                 {
-                    Peer(peer, word, words);
+                    Peer(peer, word, words, notes);
                 }
             }
 
             new UapiClient(arguments[0]).Set(change);
+            DaemonControl.Annotate(arguments[0], notes);
             return ExitCode.Done;
         }
         finally
@@ -72,7 +75,7 @@ internal static class SetCommand
         }
     }
 
-    private static void Peer(PeerChange peer, string word, Queue<string> words)
+    private static void Peer(PeerChange peer, string word, Queue<string> words, List<PeerAnnotation> notes)
     {
         switch (word)
         {
@@ -88,6 +91,7 @@ internal static class SetCommand
             case "endpoint":
                 Check(word, WgValues.Endpoint(Bytes(Value(word, words)), out HostPort endpoint));
                 peer.Endpoint = EndpointResolver.Resolve(endpoint, CommandLine.Note);
+                notes.Add(PeerAnnotations.Of(peer.PublicKey, endpoint, DateTimeOffset.UtcNow));
                 break;
             case "persistent-keepalive":
                 Check(word, WgValues.Keepalive(Bytes(Value(word, words)), out ushort seconds));
@@ -116,8 +120,18 @@ internal static class SetCommand
         peer.AllowedIps.AddRange(entries.Select(entry => new AllowedIpChange(entry.Network, entry.Sign == AllowedIpSign.Minus)));
     }
 
-    private static PublicKey Key(string text) =>
-        PublicKey.TryParse(text, out PublicKey key) ? key : throw new UsageException($"peer: {WgValues.KeyFault}");
+    private static PublicKey Key(string interfaceName, string text)
+    {
+        if (PublicKey.TryParse(text, out PublicKey key))
+        {
+            return key;
+        }
+
+        // What is as long as a key was meant as one; anything else may be a peer's name.
+        return text.Length is > 0 and < KeyLength
+            ? PeerDirectory.Find(interfaceName, text).PublicKey
+            : throw new UsageException($"peer: {WgValues.KeyFault}");
+    }
 
     private static byte[] SecretOf(string word, string path) => path == "-" || !PublicKey.TryParse(path, out _)
         ? KeyFile.Read(path == "-" ? "/dev/stdin" : path)

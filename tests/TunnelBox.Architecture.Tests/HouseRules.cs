@@ -42,10 +42,12 @@ internal static partial class HouseRules
     {
         ["tests/TunnelBox.Control.Tests/WgQuickSideBySideTests.cs"] = "wg-quick(8) and tunnelctl on one file",
         ["tests/TunnelBox.Control.Tests/WgSideBySideTests.cs"] = "wg(8) and tunnelctl on one daemon",
+        ["tests/TunnelBox.Crypto.Tests/Batch/ConstantTimeTests.cs"] = "the time of every kernel",
         ["tests/TunnelBox.Crypto.Tests/Batch/ForcedWidthTests.cs"] = "all batch tests again on narrower processors",
         ["tests/TunnelBox.Crypto.Tests/Batch/Generator/KernelGeneratorTests.cs"] = "the generator of the kernels stands with the tests",
         ["tests/TunnelBox.Crypto.Tests/Batch/GuardPageTests.cs"] = "every kernel against the ends of memory",
         ["tests/TunnelBox.Crypto.Tests/Batch/Rfc8439Tests.cs"] = "the RFC's vectors through every kernel",
+        ["tests/TunnelBox.DataPath.Tests/EveryReasonTests.cs"] = "every drop reason that the whole pipeline can give",
         ["tests/TunnelBox.DataPath.Tests/Tun/TunTrafficTests.cs"] = "real traffic through all of Tun/",
         ["tests/TunnelBox.DataPath.Tests/Udp/UdpPathTests.cs"] = "real datagrams through all of Udp/",
         ["tests/TunnelBox.Linux.Tests/Libc/AbiTests.cs"] = "every struct of Libc/ against the C compiler",

@@ -122,7 +122,7 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
             DropReason reason = Tunnel.HandleHandshake(message[..length], from, to);
             if (reason != DropReason.None)
             {
-                Dropped(reason, 1);
+                Dropped(reason, 1, length);
             }
 
             busy = true;
@@ -148,7 +148,11 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
 
     public int Drops(DropReason reason) => (int)Counters.Read().Drops(reason) + _drops.GetValueOrDefault(reason);
 
-    public void SendDatagram(ReadOnlySpan<byte> datagram, Endpoint endpoint) => Transmit?.Invoke(datagram.ToArray(), endpoint.Remote, 0);
+    public DropReason SendDatagram(ReadOnlySpan<byte> datagram, Endpoint endpoint)
+    {
+        Transmit?.Invoke(datagram.ToArray(), endpoint.Remote, 0);
+        return DropReason.None;
+    }
 
     public void Flush(Peer peer, bool keepalive) => Worker.Flush(peer, keepalive);
 
@@ -156,7 +160,7 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
     {
     }
 
-    public void Dropped(DropReason reason, int packets) => _drops[reason] = _drops.GetValueOrDefault(reason) + packets;
+    public void Dropped(DropReason reason, int packets, long bytes) => _drops[reason] = _drops.GetValueOrDefault(reason) + packets;
 
     public void Event(Peer peer, TunnelEvent tunnelEvent) => Events.Add(tunnelEvent);
 

@@ -32,6 +32,9 @@ public sealed class LifecycleTests : IDisposable
         Task<int> run = Run();
         await Serving(run);
         Assert.True(_tunnel.Started);
+        ControlDone answer = new ControlClient("tb0", _directory).Ask(
+            new ControlRequest { Verb = "status" }, ControlJson.Default.ControlRequest, ControlJson.Default.ControlDone);
+        Assert.True(answer.Done);
         _tunnel.End("the interface tb0 was deleted");
         Assert.Equal(ExitCodes.Done, await run.WaitAsync(s_deadline));
         Assert.True(_tunnel.Disposed);
@@ -145,7 +148,7 @@ public sealed class LifecycleTests : IDisposable
         Task.Run(() => new Lifecycle(Options(readiness), _log).Run((_, _) => _tunnel));
 
     private LifecycleOptions Options(ReadinessNotifier? readiness) =>
-        new("tb0") { SocketDirectory = _directory, Readiness = readiness, StopDeadline = TimeSpan.FromHours(1) };
+        new("tb0") { SocketDirectory = _directory, RuntimeDirectory = _directory, Readiness = readiness, StopDeadline = TimeSpan.FromHours(1) };
 
     private Task Serving(Task<int> run) =>
         Eventually(() => _sink.Lines.ToArray().Any(static line => line.Text.Contains("is up", StringComparison.Ordinal)), run);
@@ -170,6 +173,8 @@ public sealed class LifecycleTests : IDisposable
         public void Read(IDeviceVisitor visitor) => visitor.Device([], 0, 0);
 
         public int Apply(DeviceChange change) => -95;
+
+        public void AddVerbs(ControlVerbs verbs) => verbs.Add("status", static call => call.Done());
 
         public void Dispose() => Disposed = true;
     }

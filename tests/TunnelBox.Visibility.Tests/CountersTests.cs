@@ -42,6 +42,24 @@ public sealed class CountersTests
     }
 
     [Fact]
+    public void A_worker_of_the_same_name_goes_on_where_the_last_one_ended()
+    {
+        var counters = new Counters();
+        CounterBlock first = counters.AddBlock("w0", "tun", "udp");
+        CounterBlock other = counters.AddBlock("w1");
+        first.CountPort(PortFlow.OuterSent, 2, 300);
+        counters.Retire(first);
+        Assert.NotSame(other, counters.AddBlock("w2"));
+        CounterBlock again = counters.AddBlock("w0", "tun", "udp again");
+        again.CountPort(PortFlow.OuterSent, 1, 50);
+        Assert.Equal(first.Writer, again.Writer);
+        Assert.Equal(["w0", "w1", "w2"], counters.ReadEach().Select(b => b.Block.Name));
+        Assert.Equal((3L, 350L), counters.ReadEach()[0].Totals.Port(PortFlow.OuterSent));
+        Assert.Equal("udp again", counters.ReadEach()[0].Block.Outer);
+        Assert.Equal((3L, 350L), counters.Read().Port(PortFlow.OuterSent));
+    }
+
+    [Fact]
     public void Every_worker_counts_exactly_while_others_read()
     {
         var counters = new Counters();

@@ -1,6 +1,9 @@
 namespace TunnelBox.Crypto.Batch;
 
-/// <summary>Sorts packets by length, so that the lanes of a Poly1305 group have about as much to do.</summary>
+/// <summary>
+/// Sorts packets by length, so that the lanes of a Poly1305 group have about as much to do. Its loops and addresses follow
+/// lengths, which an observer of the wire sees.
+/// </summary>
 internal static unsafe class LengthOrder
 {
     private const int Buckets = 64;

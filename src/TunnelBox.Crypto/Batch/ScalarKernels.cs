@@ -170,6 +170,7 @@ internal unsafe struct ScalarKernels : IBatchKernels
         start[14] = words[LaneBuffer.Stride];
         start[15] = words[2 * LaneBuffer.Stride];
         new Span<uint>(start, 16).CopyTo(new Span<uint>(x, 16));
+        // Constant time: ten double rounds always, of additions, exclusive ors and rotations by constants.
         for (int i = 0; i < 10; i++)
         {
             Quarter(x, 0, 4, 8, 12);

@@ -95,6 +95,7 @@ internal unsafe struct ScalarPoly
         ulong h0 = _h0;
         ulong h1 = _h1;
         ulong h2 = _h2;
+        // Constant time: the count follows the length, which is public; 64-bit multiplications take the same time for all operands.
         for (nint left = count + moreCount; left > 0; left--, message += 2)
         {
             message = left == moreCount ? more : message;
@@ -125,6 +126,7 @@ internal unsafe struct ScalarPoly
         ulong h0 = _h0;
         ulong h1 = _h1;
         ulong h2 = _h2;
+        // Constant time: two carry passes always, whether or not there is something to carry.
         for (int i = 0; i < 2; i++)
         {
             h1 += h0 >> 44;

@@ -74,6 +74,7 @@ internal unsafe partial struct Vector128Kernels
         Vector128<uint> x13 = Vector128.Load((uint*)(columns + 128));
         Vector128<uint> x14 = Vector128.Load((uint*)(words + LaneBuffer.Stride));
         Vector128<uint> x15 = Vector128.Load((uint*)(words + 2 * LaneBuffer.Stride));
+        // Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.
         for (int round = 0; round < 10; round++)
         {
             x0 += x4;
@@ -261,6 +262,7 @@ internal unsafe partial struct Vector128Kernels
         Vector128<uint> x13 = Vector128.Load((uint*)(columns + 128));
         Vector128<uint> x14 = Vector128.Load((uint*)(words + LaneBuffer.Stride));
         Vector128<uint> x15 = Vector128.Load((uint*)(words + 2 * LaneBuffer.Stride));
+        // Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.
         for (int round = 0; round < 10; round++)
         {
             x0 += x4;
@@ -410,6 +412,7 @@ internal unsafe partial struct Vector128Kernels
         Vector128<uint> b0 = key00;
         Vector128<uint> c0 = key01;
         Vector128<uint> d0 = nonce0;
+        // Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.
         for (int round = 0; round < 10; round++)
         {
             a0 += b0;
@@ -478,6 +481,7 @@ internal unsafe partial struct Vector128Kernels
         Vector128<uint> b1 = key10;
         Vector128<uint> c1 = key11;
         Vector128<uint> d1 = nonce1;
+        // Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.
         for (int round = 0; round < 10; round++)
         {
             a0 += b0;
@@ -828,6 +832,7 @@ internal unsafe partial struct Vector128Kernels
         Vector128<ulong> h3 = Vector128.Load((ulong*)(state + 48));
         Vector128<ulong> h4 = Vector128.Load((ulong*)(state + 64));
         Vector128<ulong> d0, d1, d2, d3, d4;
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (; block < 4; block++)
         {
             Vector128<ulong> bit = Vector128.LessThanOrEqual(present, Vector128.Create((long)block)).AsUInt64() & beyond;
@@ -914,6 +919,7 @@ internal unsafe partial struct Vector128Kernels
         Vector128<ulong> h3 = Vector128.Load((ulong*)(state + 48));
         Vector128<ulong> h4 = Vector128.Load((ulong*)(state + 64));
         Vector128<ulong> d0, d1, d2, d3, d4;
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (nint end = 64 * count, at = 0; at < end; at += 64)
         {
             Vector128<ulong> z00 = Vector128.Load((ulong*)(p0 + at));
@@ -1193,6 +1199,7 @@ internal unsafe partial struct Vector128Kernels
         Vector128<ulong> h3 = Vector128.Load((ulong*)(state + 48));
         Vector128<ulong> h4 = Vector128.Load((ulong*)(state + 64));
         Vector128<ulong> d0, d1, d2, d3, d4;
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (nint end = 64 * count, at = 0; at < end; at += 64)
         {
             Vector128<ulong> z00 = Vector128.Load((ulong*)(p0 + at));
@@ -1412,6 +1419,7 @@ internal unsafe partial struct Vector128Kernels
         Vector128<ulong> h3 = Vector128.Load((ulong*)(state + 48));
         Vector128<ulong> h4 = Vector128.Load((ulong*)(state + 64));
         Vector128<ulong> d0, d1, d2, d3, d4;
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (nint end = 64 * count, at = 0; at < end; at += 64)
         {
             Vector128<ulong> z00 = Vector128.Load((ulong*)(p0 + at));
@@ -1964,6 +1972,7 @@ internal unsafe partial struct Vector128Kernels
         Vector128<ulong> h4 = Vector128.Load((ulong*)(state + 64));
         Vector128<ulong> d0, d1, d2, d3, d4;
         Vector128<ulong> beyond = Vector128.Create(1UL << 24);
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (byte* end = message + 64 * count; message < end; message += 64)
         {
             Vector128<ulong> lo0a = Vector128.Load((ulong*)(message)), lo0b = Vector128.Load((ulong*)(message + 16));

@@ -74,6 +74,7 @@ internal unsafe partial struct Vector256Kernels
         Vector256<uint> x13 = Vector256.Load((uint*)(columns + 256));
         Vector256<uint> x14 = Vector256.Load((uint*)(words + LaneBuffer.Stride));
         Vector256<uint> x15 = Vector256.Load((uint*)(words + 2 * LaneBuffer.Stride));
+        // Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.
         for (int round = 0; round < 10; round++)
         {
             x0 += x4;
@@ -277,6 +278,7 @@ internal unsafe partial struct Vector256Kernels
         Vector256<uint> x13 = Vector256.Load((uint*)(columns + 256));
         Vector256<uint> x14 = Vector256.Load((uint*)(words + LaneBuffer.Stride));
         Vector256<uint> x15 = Vector256.Load((uint*)(words + 2 * LaneBuffer.Stride));
+        // Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.
         for (int round = 0; round < 10; round++)
         {
             x0 += x4;
@@ -426,6 +428,7 @@ internal unsafe partial struct Vector256Kernels
         Vector256<uint> b0 = key00;
         Vector256<uint> c0 = key01;
         Vector256<uint> d0 = nonce0;
+        // Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.
         for (int round = 0; round < 10; round++)
         {
             a0 += b0;
@@ -498,6 +501,7 @@ internal unsafe partial struct Vector256Kernels
         Vector256<uint> b1 = key10;
         Vector256<uint> c1 = key11;
         Vector256<uint> d1 = nonce1;
+        // Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.
         for (int round = 0; round < 10; round++)
         {
             a0 += b0;
@@ -872,6 +876,7 @@ internal unsafe partial struct Vector256Kernels
         Vector256<ulong> h3 = Vector256.Load((ulong*)(state + 96));
         Vector256<ulong> h4 = Vector256.Load((ulong*)(state + 128));
         Vector256<ulong> d0, d1, d2, d3, d4;
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (; block < 4; block++)
         {
             Vector256<ulong> bit = Vector256.LessThanOrEqual(present, Vector256.Create((long)block)).AsUInt64() & beyond;
@@ -960,6 +965,7 @@ internal unsafe partial struct Vector256Kernels
         Vector256<ulong> h3 = Vector256.Load((ulong*)(state + 96));
         Vector256<ulong> h4 = Vector256.Load((ulong*)(state + 128));
         Vector256<ulong> d0, d1, d2, d3, d4;
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (nint end = 64 * count, at = 0; at < end; at += 64)
         {
             Vector256<ulong> z00 = Vector256.Load((ulong*)(p0 + at));
@@ -1249,6 +1255,7 @@ internal unsafe partial struct Vector256Kernels
         Vector256<ulong> h3 = Vector256.Load((ulong*)(state + 96));
         Vector256<ulong> h4 = Vector256.Load((ulong*)(state + 128));
         Vector256<ulong> d0, d1, d2, d3, d4;
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (nint end = 64 * count, at = 0; at < end; at += 64)
         {
             Vector256<ulong> z00 = Vector256.Load((ulong*)(p0 + at));
@@ -1478,6 +1485,7 @@ internal unsafe partial struct Vector256Kernels
         Vector256<ulong> h3 = Vector256.Load((ulong*)(state + 96));
         Vector256<ulong> h4 = Vector256.Load((ulong*)(state + 128));
         Vector256<ulong> d0, d1, d2, d3, d4;
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (nint end = 64 * count, at = 0; at < end; at += 64)
         {
             Vector256<ulong> z00 = Vector256.Load((ulong*)(p0 + at));
@@ -2098,6 +2106,7 @@ internal unsafe partial struct Vector256Kernels
         Vector256<ulong> h4 = Vector256.Load((ulong*)(state + 128));
         Vector256<ulong> d0, d1, d2, d3, d4;
         Vector256<ulong> beyond = Vector256.Create(1UL << 24);
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (byte* end = message + 128 * count; message < end; message += 128)
         {
             Vector256<ulong> lo0a = Vector256.Load((ulong*)(message)), lo0b = Vector256.Load((ulong*)(message + 32));

@@ -72,6 +72,7 @@ internal unsafe partial struct Vector512Kernels
         Vector512<uint> x13 = Vector512.Load((uint*)(columns + 512));
         Vector512<uint> x14 = Vector512.Load((uint*)(words + LaneBuffer.Stride));
         Vector512<uint> x15 = Vector512.Load((uint*)(words + 2 * LaneBuffer.Stride));
+        // Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.
         for (int round = 0; round < 10; round++)
         {
             x0 += x4;
@@ -289,6 +290,7 @@ internal unsafe partial struct Vector512Kernels
         Vector512<uint> x13 = Vector512.Load((uint*)(columns + 512));
         Vector512<uint> x14 = Vector512.Load((uint*)(words + LaneBuffer.Stride));
         Vector512<uint> x15 = Vector512.Load((uint*)(words + 2 * LaneBuffer.Stride));
+        // Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.
         for (int round = 0; round < 10; round++)
         {
             x0 += x4;
@@ -461,6 +463,7 @@ internal unsafe partial struct Vector512Kernels
         Vector512<uint> b0 = key00;
         Vector512<uint> c0 = key01;
         Vector512<uint> d0 = nonce0;
+        // Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.
         for (int round = 0; round < 10; round++)
         {
             a0 += b0;
@@ -537,6 +540,7 @@ internal unsafe partial struct Vector512Kernels
         Vector512<uint> b1 = key10;
         Vector512<uint> c1 = key11;
         Vector512<uint> d1 = nonce1;
+        // Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.
         for (int round = 0; round < 10; round++)
         {
             a0 += b0;
@@ -947,6 +951,7 @@ internal unsafe partial struct Vector512Kernels
         Vector512<ulong> h3 = Vector512.Load((ulong*)(state + 192));
         Vector512<ulong> h4 = Vector512.Load((ulong*)(state + 256));
         Vector512<ulong> d0, d1, d2, d3, d4;
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (; block < 4; block++)
         {
             Vector512<ulong> bit = Vector512.LessThanOrEqual(present, Vector512.Create((long)block)).AsUInt64() & beyond;
@@ -1039,6 +1044,7 @@ internal unsafe partial struct Vector512Kernels
         Vector512<ulong> h3 = Vector512.Load((ulong*)(state + 192));
         Vector512<ulong> h4 = Vector512.Load((ulong*)(state + 256));
         Vector512<ulong> d0, d1, d2, d3, d4;
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (nint end = 64 * count, at = 0; at < end; at += 64)
         {
             Vector512<ulong> z00 = Vector512.Load((ulong*)(p0 + at));
@@ -1340,6 +1346,7 @@ internal unsafe partial struct Vector512Kernels
         Vector512<ulong> h3 = Vector512.Load((ulong*)(state + 192));
         Vector512<ulong> h4 = Vector512.Load((ulong*)(state + 256));
         Vector512<ulong> d0, d1, d2, d3, d4;
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (nint end = 64 * count, at = 0; at < end; at += 64)
         {
             Vector512<ulong> z00 = Vector512.Load((ulong*)(p0 + at));
@@ -1581,6 +1588,7 @@ internal unsafe partial struct Vector512Kernels
         Vector512<ulong> h3 = Vector512.Load((ulong*)(state + 192));
         Vector512<ulong> h4 = Vector512.Load((ulong*)(state + 256));
         Vector512<ulong> d0, d1, d2, d3, d4;
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (nint end = 64 * count, at = 0; at < end; at += 64)
         {
             Vector512<ulong> z00 = Vector512.Load((ulong*)(p0 + at));
@@ -2269,6 +2277,7 @@ internal unsafe partial struct Vector512Kernels
         Vector512<ulong> h4 = Vector512.Load((ulong*)(state + 256));
         Vector512<ulong> d0, d1, d2, d3, d4;
         Vector512<ulong> beyond = Vector512.Create(1UL << 24);
+        // Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.
         for (byte* end = message + 256 * count; message < end; message += 256)
         {
             Vector512<ulong> lo0a = Vector512.Load((ulong*)(message)), lo0b = Vector512.Load((ulong*)(message + 64));

@@ -44,8 +44,10 @@ public sealed class UdpPort : IPort
         $"udp {_port}"
         + (_sockets[0] is null ? string.Empty : " ipv4")
         + (_sockets[1] is null ? string.Empty : " ipv6")
-        + (_offloads.Segmentation ? " segment" : string.Empty)
-        + (_offloads.Coalescing ? " gro" : string.Empty);
+        + OffloadDescription;
+
+    /// <summary>Gets the offloads in force, each after a blank.</summary>
+    public string OffloadDescription => (_offloads.Segmentation ? " segment" : string.Empty) + (_offloads.Coalescing ? " gro" : string.Empty);
 
     /// <inheritdoc/>
     public bool MoreWaiting => (_receivers[0]?.MoreWaiting ?? false) || (_receivers[1]?.MoreWaiting ?? false);

@@ -304,7 +304,8 @@ internal static class UdpErrors
         Definitions.EMSGSIZE => DropReason.OutMessageTooLarge,
         Definitions.EAGAIN or Definitions.ENOBUFS or Definitions.ENOMEM => DropReason.OutNoQueueSpace,
         Definitions.ENETUNREACH or Definitions.EHOSTUNREACH or Definitions.ENETDOWN or Definitions.EHOSTDOWN
-            or Definitions.EADDRNOTAVAIL or Definitions.EACCES or Definitions.EPERM or Definitions.ENODEV => DropReason.OutNoRoute,
+            or Definitions.EADDRNOTAVAIL or Definitions.EACCES or Definitions.ENODEV => DropReason.OutNoRoute,
+        Definitions.EPERM => DropReason.OutFirewall,
         _ => DropReason.OutPortError,
     };
 }

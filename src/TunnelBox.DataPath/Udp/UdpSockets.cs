@@ -1,5 +1,6 @@
 using TunnelBox.Linux.Libc;
 using TunnelBox.Protocol;
+using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Udp;
 
@@ -139,6 +140,18 @@ public sealed unsafe class UdpSockets : IDisposable
                 socket!.DangerousRelease();
             }
         }
+    }
+
+    /// <summary>As the other <c>SendTo</c>, with the reason by name.</summary>
+    /// <param name="datagram">The bytes.</param>
+    /// <param name="destination">Where to.</param>
+    /// <param name="tos">Type-of-service byte or traffic class of the outer header.</param>
+    /// <param name="error">0, or −errno.</param>
+    /// <returns><see cref="DropReason.None"/>, or the reason with which the datagram is dropped.</returns>
+    public DropReason SendTo(ReadOnlySpan<byte> datagram, Endpoint destination, byte tos, out int error)
+    {
+        error = SendTo(datagram, destination, tos);
+        return error < 0 ? UdpErrors.Reason(error) : DropReason.None;
     }
 
     /// <inheritdoc/>

@@ -56,6 +56,9 @@ public static partial class Definitions
     /// <summary>Several sockets of one port share its traffic.</summary>
     public const int SO_REUSEPORT = 15;
 
+    /// <summary>Who is at the other end of a Unix socket: struct ucred.</summary>
+    public const int SO_PEERCRED = 17;
+
     /// <summary>Send buffer beyond the system's limit.</summary>
     public const int SO_SNDBUFFORCE = 32;
 

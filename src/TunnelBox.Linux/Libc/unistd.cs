@@ -5,6 +5,10 @@ namespace TunnelBox.Linux.Libc;
 /// <content>unistd.h.</content>
 public static unsafe partial class LibC
 {
+    /// <summary>geteuid(2): whose rights this process has.</summary>
+    /// <returns>The user's number.</returns>
+    public static uint geteuid() => NativeGetEuid();
+
     /// <summary>close(2). Never retried: on Linux the descriptor is gone even after EINTR.</summary>
     /// <param name="fd">Descriptor.</param>
     /// <returns>0, or −errno.</returns>
@@ -46,6 +50,9 @@ public static unsafe partial class LibC
     /// <param name="fd">Descriptor.</param>
     /// <returns>A second descriptor, or −errno.</returns>
     public static int dup(int fd) => Check(NativeDup(fd));
+
+    [LibraryImport(Library, EntryPoint = "geteuid")]
+    private static partial uint NativeGetEuid();
 
     [LibraryImport(Library, EntryPoint = "close", SetLastError = true)]
     private static partial int NativeClose(int fd);

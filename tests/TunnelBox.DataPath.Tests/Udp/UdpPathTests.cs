@@ -91,6 +91,19 @@ public sealed unsafe class UdpPathTests : IDisposable
         Assert.Equal(DropReason.OutMessageTooLarge, _burst.Reason[0]);
     }
 
+    [Fact]
+    public void A_firewall_and_an_impossible_port_have_reasons_of_their_own()
+    {
+        _a.Exec("iptables", "-A", "OUTPUT", "-p", "udp", "--dport", "9", "-j", "DROP");
+        using UdpSockets left = Open(_a);
+        Assert.Equal(0, Exchange(left, null, Packets.Endpoint("10.8.0.2", 9), 100, 3));
+        Assert.All(_burst.Reason.Take(3), reason => Assert.Equal(DropReason.OutFirewall, reason));
+        Assert.Equal(DropReason.OutFirewall, left.SendTo([1], Packets.Endpoint("10.8.0.2", 9), 0, out int error));
+        Assert.Equal(-Definitions.EPERM, error);
+        Exchange(left, null, Packets.Endpoint("10.8.0.2", 0), 100, 1, single: true);
+        Assert.Equal(DropReason.OutPortError, _burst.Reason[0]);
+    }
+
     [Theory]
     [InlineData("10.8.0.2", "10.8.0.77/24")]
     [InlineData("fd08::2", "fd08::77/64")]

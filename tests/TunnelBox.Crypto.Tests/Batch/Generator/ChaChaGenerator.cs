@@ -78,7 +78,7 @@ internal static class ChaChaGenerator
             w.Line($"{w.Vector}<uint> x{i} = {Initial(w, i)};");
         }
 
-        // The round count is fixed, and no instruction below depends on data: constant time.
+        w.Line("// Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.");
         w.Line("for (int round = 0; round < 10; round++)");
         w.Line("{");
         Round(w, ColumnRound);
@@ -173,6 +173,7 @@ internal static class ChaChaGenerator
             w.Line($"{w.Vector}<uint> d{s} = nonce{s};");
         }
 
+        w.Line("// Constant time: ten rounds always; additions, exclusive ors and rotations alone touch secrets, and no address does.");
         w.Line("for (int round = 0; round < 10; round++)");
         w.Line("{");
         for (int half = 0; half < 2; half++)

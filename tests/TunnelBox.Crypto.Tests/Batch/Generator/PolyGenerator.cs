@@ -92,6 +92,7 @@ internal static class PolyGenerator
         Declare(w, "d");
 
         // Which blocks are absent follows from lengths alone, and lengths are public.
+        w.Line("// Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.");
         w.Line("for (; block < 4; block++)");
         w.Line("{");
         w.Line($"{w.Vector}<ulong> bit = {w.Vector}.LessThanOrEqual(present, {w.Vector}.Create((long)block)).AsUInt64() & beyond;");
@@ -115,6 +116,7 @@ internal static class PolyGenerator
         Declare(w, "d");
 
         // The row count follows from the packets' lengths, which are public.
+        w.Line("// Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.");
         w.Line("for (nint end = 64 * count, at = 0; at < end; at += 64)");
         w.Line("{");
         (string[] lo, string[] hi) = Columns(w, " + at", 512 / w.Width, 4);

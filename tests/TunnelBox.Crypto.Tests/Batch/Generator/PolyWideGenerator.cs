@@ -106,6 +106,7 @@ internal static class PolyWideGenerator
         w.Line($"{w.Vector}<ulong> beyond = {w.Vector}.Create(1UL << 24);");
 
         // The count follows from the packet's length, which is public.
+        w.Line("// Constant time: the count follows lengths, which are public; multiplications, additions and shifts of fixed width alone touch secrets.");
         w.Line($"for (byte* end = message + {4 * w.Bytes} * count; message < end; message += {4 * w.Bytes})");
         w.Line("{");
         Columns(w, "message", "", "lo0", "hi0");

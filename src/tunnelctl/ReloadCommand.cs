@@ -1,0 +1,25 @@
+using TunnelBox.Configuration;
+using TunnelBox.Control.Quick;
+
+namespace TunnelBox.Tunnelctl;
+
+/// <summary>The verb reload.</summary>
+internal static class ReloadCommand
+{
+    /// <summary>Runs the verb.</summary>
+    /// <param name="arguments">What follows it.</param>
+    /// <returns>How it ended.</returns>
+    public static ExitCode Run(string[] arguments)
+    {
+        if (arguments.Length != 1)
+        {
+            throw UsageException.Of("reload");
+        }
+
+        QuickFile found = QuickFile.Find(arguments[0]);
+        using WgFile file = found.Load(CommandLine.Note);
+        new TunnelReload(file, found.InterfaceName, CommandLine.Note).Run();
+        DaemonControl.Annotate(found.InterfaceName, file, replace: true);
+        return ExitCode.Done;
+    }
+}

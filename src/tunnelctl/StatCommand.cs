@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using TunnelBox.Control;
+
+namespace TunnelBox.Tunnelctl;
+
+/// <summary>The verb stat: what was counted, and why packets were dropped.</summary>
+internal static class StatCommand
+{
+    /// <summary>Runs the verb.</summary>
+    /// <param name="arguments">What follows it.</param>
+    /// <returns>How it ended.</returns>
+    public static ExitCode Run(string[] arguments)
+    {
+        bool json = false;
+        bool watch = false;
+        bool explain = false;
+        string? peer = null;
+        int count = int.MaxValue;
+        List<string> names = [];
+        var words = new Queue<string>(arguments);
+        while (words.TryDequeue(out string? word))
+        {
+            switch (word)
+            {
+                case "--json":
+                    json = true;
+                    break;
+                case "--watch":
+                    watch = true;
+                    break;
+                case "--explain":
+                    explain = true;
+                    break;
+                case "--peer" when words.TryDequeue(out peer):
+                    break;
+                case "--count" when words.TryDequeue(out string? times) && int.TryParse(times, NumberStyles.None, CultureInfo.InvariantCulture, out count) && count > 0:
+                    break;
+                default:
+                    names.Add(word.StartsWith('-') ? throw UsageException.Of("stat") : word);
+                    break;
+            }
+        }
+
+        if (names.Count > 1 || (explain && (json || watch)) || (count != int.MaxValue && !watch))
+        {
+            throw UsageException.Of("stat");
+        }
+
+        string name = names.Count == 1 ? names[0] : OnlyInterface();
+        ControlClient client = DaemonControl.Of(name);
+        var request = new StatRequest { Verb = StatRequest.VerbName, Peer = peer is null ? null : PeerDirectory.Find(name, peer).PublicKey.ToString() };
+        StatAnswer Ask() => client.Ask(request, StatJson.Default.StatRequest, StatJson.Default.StatAnswer);
+        StatAnswer answer = Ask();
+        if (watch)
+        {
+            return Watch(Ask, answer, json, count);
+        }
+
+        CommandLine.Print(json ? Json(answer) : explain ? StatText.Explain(answer) : StatText.Write(answer));
+        return ExitCode.Done;
+    }
+
+    private static ExitCode Watch(Func<StatAnswer> ask, StatAnswer before, bool json, int count)
+    {
+        using CancellationSignal signal = new();
+        for (int i = 0; i < count; i++)
+        {
+            signal.Wait(TimeSpan.FromSeconds(1));
+            if (signal.IsCancelled)
+            {
+                break;
+            }
+
+            StatAnswer now = ask();
+            CommandLine.Print(json ? Json(now) : StatText.Rates(before, now));
+            before = now;
+        }
+
+        return ExitCode.Done;
+    }
+
+    private static string OnlyInterface()
+    {
+        List<string> names = UapiClient.Interfaces();
+        return names.Count switch
+        {
+            1 => names[0],
+            0 => throw new ControlException("No tunnel runs here; start one with \"tunnelctl up NAME\".", ControlFailure.NoDaemon),
+            _ => throw new UsageException($"Several tunnels run here; name one of {string.Join(", ", names)}."),
+        };
+    }
+
+    private static string Json(StatAnswer answer) =>
+        Encoding.UTF8.GetString(JsonSerializer.SerializeToUtf8Bytes(answer, StatJson.Default.StatAnswer)) + "\n";
+}
