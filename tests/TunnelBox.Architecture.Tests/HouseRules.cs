@@ -40,6 +40,8 @@ internal static partial class HouseRules
     // Tests whose subject is no single file. A new line here needs as good a reason as these.
     private static readonly Dictionary<string, string> s_spanning = new(StringComparer.Ordinal)
     {
+        ["tests/TunnelBox.Control.Tests/CompletionTests.cs"] = "completions in their real shells",
+        ["tests/TunnelBox.Control.Tests/ParserFuzzTests.cs"] = "every parser of files, arguments and replies on mutated input",
         ["tests/TunnelBox.Control.Tests/WgQuickSideBySideTests.cs"] = "wg-quick(8) and tunnelctl on one file",
         ["tests/TunnelBox.Control.Tests/WgSideBySideTests.cs"] = "wg(8) and tunnelctl on one daemon",
         ["tests/TunnelBox.Crypto.Tests/Batch/ConstantTimeTests.cs"] = "the time of every kernel",

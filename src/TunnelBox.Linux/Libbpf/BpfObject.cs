@@ -1,0 +1,115 @@
+using System.Runtime.InteropServices;
+using TunnelBox.Linux.Libc;
+
+namespace TunnelBox.Linux.Libbpf;
+
+/// <summary>Owns the programs and maps of one compiled file, loaded into the kernel.</summary>
+public sealed unsafe class BpfObject : SafeHandle
+{
+    /// <summary>Attach type BPF_XDP of linux/bpf.h.</summary>
+    private const int BpfXdp = 37;
+
+    private BpfObject(nint handle)
+        : base(0, ownsHandle: true) => SetHandle(handle);
+
+    /// <inheritdoc/>
+    public override bool IsInvalid => handle == 0;
+
+    /// <summary>Loads a compiled file into the kernel.</summary>
+    /// <param name="image">The ELF file that clang made, with BTF.</param>
+    /// <param name="error">0, or −errno: EPERM without CAP_BPF and CAP_NET_ADMIN, ENOENT where libbpf.so.1 is not installed.</param>
+    /// <returns>The object, or null on error.</returns>
+    public static BpfObject? Load(ReadOnlySpan<byte> image, out int error)
+    {
+        try
+        {
+            // The library talks to standard error by itself; what is wrong is said by whoever called.
+            _ = LibBpf.libbpf_set_print(0);
+            fixed (byte* bytes = image)
+            {
+                nint opened = LibBpf.bpf_object__open_mem(bytes, (nuint)image.Length, null);
+                if (opened == 0)
+                {
+                    error = -Marshal.GetLastPInvokeError();
+                    return null;
+                }
+
+                var loaded = new BpfObject(opened);
+                error = LibBpf.bpf_object__load(opened);
+                if (error >= 0)
+                {
+                    return loaded;
+                }
+
+                loaded.Dispose();
+                return null;
+            }
+        }
+        catch (DllNotFoundException)
+        {
+            error = -Definitions.ENOENT;
+            return null;
+        }
+    }
+
+    /// <summary>Finds a program.</summary>
+    /// <param name="name">Its name in C.</param>
+    /// <returns>Its descriptor, owned by this object, or −errno.</returns>
+    public int Program(string name)
+    {
+        nint program = LibBpf.bpf_object__find_program_by_name(handle, name);
+        return program == 0 ? -Definitions.ENOENT : LibBpf.bpf_program__fd(program);
+    }
+
+    /// <summary>Finds a map.</summary>
+    /// <param name="name">Its name in C.</param>
+    /// <returns>Its descriptor, owned by this object, or −errno.</returns>
+    public int Map(string name) => LibBpf.bpf_object__find_map_fd_by_name(handle, name);
+
+    /// <summary>Attaches an XDP program to a device by a link: the kernel detaches it when the descriptor closes, a killed process's too.</summary>
+    /// <param name="program">The program's descriptor.</param>
+    /// <param name="ifindex">The device.</param>
+    /// <param name="flags">XDP_FLAGS_* of linux/if_link.h.</param>
+    /// <param name="error">0, or −errno: EBUSY or EEXIST beside another program.</param>
+    /// <returns>The link, or null on error.</returns>
+    public static FileDescriptor? AttachXdp(int program, int ifindex, uint flags, out int error)
+    {
+        var options = new LibBpf.LinkCreateOptions { Size = (nuint)sizeof(LibBpf.LinkCreateOptions), Flags = flags };
+        int link = LibBpf.bpf_link_create(program, ifindex, BpfXdp, &options);
+        error = Math.Min(link, 0);
+        return link < 0 ? null : new FileDescriptor(link);
+    }
+
+    /// <summary>Reads which XDP program a device has.</summary>
+    /// <param name="ifindex">The device.</param>
+    /// <returns>The program's number in the kernel; 0 for none, or where it cannot be read.</returns>
+    public static uint XdpProgramOf(int ifindex)
+    {
+        uint id = 0;
+        return LibBpf.bpf_xdp_query_id(ifindex, 0, &id) < 0 ? 0 : id;
+    }
+
+    /// <summary>Sets an entry of a map.</summary>
+    /// <typeparam name="TKey">The key, laid out as in C.</typeparam>
+    /// <param name="map">The map's descriptor.</param>
+    /// <param name="key">The key.</param>
+    /// <param name="value">The value.</param>
+    /// <returns>0, or −errno: E2BIG when the map is full.</returns>
+    public static int Set<TKey>(int map, TKey key, int value)
+        where TKey : unmanaged => LibBpf.bpf_map_update_elem(map, &key, &value, 0);
+
+    /// <summary>Removes an entry of a map.</summary>
+    /// <typeparam name="TKey">The key, laid out as in C.</typeparam>
+    /// <param name="map">The map's descriptor.</param>
+    /// <param name="key">The key.</param>
+    /// <returns>0, or −errno: ENOENT when there is none.</returns>
+    public static int Remove<TKey>(int map, TKey key)
+        where TKey : unmanaged => LibBpf.bpf_map_delete_elem(map, &key);
+
+    /// <inheritdoc/>
+    protected override bool ReleaseHandle()
+    {
+        LibBpf.bpf_object__close(handle);
+        return true;
+    }
+}

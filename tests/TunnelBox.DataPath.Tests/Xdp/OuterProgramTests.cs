@@ -1,0 +1,171 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Runtime.InteropServices;
+using TunnelBox.DataPath.Tests.Support;
+using TunnelBox.DataPath.Xdp;
+using TunnelBox.Linux.Libc;
+
+namespace TunnelBox.DataPath.Tests.Xdp;
+
+/// <summary>The outer XDP program in the kernel, on one end of a veth pair.</summary>
+[Trait("Needs", "root")]
+public sealed unsafe partial class OuterProgramTests : IDisposable
+{
+    private const int AddressFamilyXdp = 44;
+    private const uint Pass = 2;
+    private const uint Redirect = 4;
+
+    private readonly TestNamespace _space = new();
+    private readonly int _device;
+
+    public OuterProgramTests()
+    {
+        _space.Ip("link", "add", "v0", "type", "veth", "peer", "name", "v1");
+        _device = int.Parse(_space.Exec("cat", "/sys/class/net/v0/ifindex"), System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    public void Dispose() => _space.Dispose();
+
+    [Fact]
+    public void Whole_datagrams_to_us_are_taken_and_all_else_is_the_kernels() => _space.Inside(() =>
+    {
+        using OuterProgram program = OuterProgram.Attach("v0", _device);
+        Assert.Null(program.GenericReason);
+        var four = IPEndPoint.Parse("10.9.0.1:51820");
+        var six = IPEndPoint.Parse("[fd09::1]:51820");
+        Assert.Equal(0, program.Listen(four));
+        Assert.Equal(0, program.Listen(six));
+
+        // No socket on the queue yet.
+        Assert.Equal(Pass, Run(program, Frame(four, 0)));
+        int socket = LibC.socket(AddressFamilyXdp, Definitions.SOCK_RAW, 0);
+        Assert.True(socket >= 0);
+        using var owner = new FileDescriptor(socket);
+        Assert.Equal(0, program.Bind(0, socket));
+
+        for (int tags = 0; tags < 3; tags++)
+        {
+            Assert.Equal(Redirect, Run(program, Frame(four, tags)));
+            Assert.Equal(Redirect, Run(program, Frame(six, tags)));
+            Assert.Equal(Pass, Run(program, Frame(IPEndPoint.Parse("10.9.0.2:51820"), tags)));
+            Assert.Equal(Pass, Run(program, Frame(IPEndPoint.Parse("10.9.0.1:51821"), tags)));
+            Assert.Equal(Pass, Run(program, Frame(IPEndPoint.Parse("[fd09::2]:51820"), tags)));
+        }
+
+        Assert.Equal(Pass, Run(program, Frame(four, 3)));
+        foreach ((IPEndPoint to, int offset, byte value) in new[]
+        {
+            (four, 14, (byte)0x46), (four, 20, (byte)0x20), (four, 21, (byte)1), (four, 23, (byte)6), (six, 20, (byte)44), (four, 12, (byte)9),
+        })
+        {
+            byte[] frame = Frame(to, 0);
+            frame[offset] = value;
+            Assert.Equal(Pass, Run(program, frame));
+        }
+
+        Assert.Equal(Pass, Run(program, Frame(four, 0)[..40]));
+        Assert.Equal(0, program.Forget(four));
+        Assert.Equal(Pass, Run(program, Frame(four, 0)));
+        Assert.Equal(-Definitions.ENOENT, program.Forget(four));
+    });
+
+    [Fact]
+    public void A_program_that_is_there_already_stays_and_is_named() => _space.Inside(() =>
+    {
+        using (OuterProgram.Attach("v0", _device))
+        {
+            Assert.Contains("xdp", _space.Ip("link", "show", "v0"), StringComparison.Ordinal);
+            PortException refused = Assert.Throws<PortException>(() => OuterProgram.Attach("v0", _device).Dispose());
+            Assert.Matches("^no XDP on v0: XDP program [1-9][0-9]* is attached there already; .*'ip link set dev v0 xdp off'$", refused.Message);
+        }
+
+        Assert.DoesNotContain("xdp", _space.Ip("link", "show", "v0"), StringComparison.Ordinal);
+        OuterProgram.Attach("v0", _device).Dispose();
+    });
+
+    [Fact]
+    public void A_device_whose_driver_runs_no_programs_gets_the_generic_mode() => _space.Inside(() =>
+    {
+        using OuterProgram program = OuterProgram.Attach("lo", 1);
+        Assert.Contains("driver of lo", program.GenericReason, StringComparison.Ordinal);
+        Assert.Contains("xdpgeneric", _space.Ip("link", "show", "lo"), StringComparison.Ordinal);
+    });
+
+    [Fact]
+    public void The_object_that_is_checked_in_is_the_compiled_source()
+    {
+        string root = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(root, "TunnelBox.sln")))
+        {
+            root = Path.GetDirectoryName(root)!;
+        }
+
+        string folder = Path.Combine(root, "native", "xdp");
+        string made = Path.GetTempFileName();
+        try
+        {
+            _space.Exec(Path.Combine(folder, "build"), made);
+            Assert.True(
+                File.ReadAllBytes(Path.Combine(folder, "outer.bpf.o")).AsSpan().SequenceEqual(File.ReadAllBytes(made)),
+                "outer.bpf.o is older than its source: run native/xdp/build");
+        }
+        finally
+        {
+            File.Delete(made);
+        }
+    }
+
+    private static byte[] Frame(IPEndPoint to, int tags)
+    {
+        byte[] address = to.Address.GetAddressBytes();
+        bool four = address.Length == 4;
+        byte[] frame = new byte[14 + (4 * tags) + (four ? 20 : 40) + 8 + 32];
+        Span<byte> at = frame.AsSpan(12);
+        for (int tag = 0; tag < tags; tag++, at = at[4..])
+        {
+            BinaryPrimitives.WriteUInt16BigEndian(at, (ushort)(tag == 0 && tags > 1 ? 0x88A8 : 0x8100));
+        }
+
+        BinaryPrimitives.WriteUInt16BigEndian(at, (ushort)(four ? 0x0800 : 0x86DD));
+        at = at[2..];
+        at[0] = (byte)(four ? 0x45 : 0x60);
+        at[four ? 9 : 6] = 17;
+        address.CopyTo(at[(four ? 16 : 24)..]);
+        BinaryPrimitives.WriteUInt16BigEndian(at[(four ? 22 : 42)..], (ushort)to.Port);
+        return frame;
+    }
+
+    private static uint Run(OuterProgram program, byte[] frame)
+    {
+        fixed (byte* bytes = frame)
+        {
+            var run = new TestRun { Size = (nuint)sizeof(TestRun), DataIn = bytes, DataSizeIn = (uint)frame.Length, Repeat = 1 };
+            Assert.Equal(0, bpf_prog_test_run_opts(program.Descriptor, &run));
+            return run.ReturnValue;
+        }
+    }
+
+    [LibraryImport("libbpf.so.1")]
+    private static partial int bpf_prog_test_run_opts(int program, TestRun* options);
+
+    /// <summary>struct bpf_test_run_opts of bpf/bpf.h.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct TestRun
+    {
+        public nuint Size;
+        public byte* DataIn;
+        public byte* DataOut;
+        public uint DataSizeIn;
+        public uint DataSizeOut;
+        public void* ContextIn;
+        public void* ContextOut;
+        public uint ContextSizeIn;
+        public uint ContextSizeOut;
+        public uint ReturnValue;
+        public int Repeat;
+        public uint Duration;
+        public uint Flags;
+        public uint Processor;
+        public uint BatchSize;
+    }
+}
