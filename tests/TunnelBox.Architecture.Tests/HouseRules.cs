@@ -41,6 +41,7 @@ internal static partial class HouseRules
     private static readonly Dictionary<string, string> s_spanning = new(StringComparer.Ordinal)
     {
         ["tests/TunnelBox.Control.Tests/CompletionTests.cs"] = "completions in their real shells",
+        ["tests/TunnelBox.Control.Tests/MannersTests.cs"] = "what every verb of tunnelctl owes its user",
         ["tests/TunnelBox.Control.Tests/ParserFuzzTests.cs"] = "every parser of files, arguments and replies on mutated input",
         ["tests/TunnelBox.Control.Tests/WgQuickSideBySideTests.cs"] = "wg-quick(8) and tunnelctl on one file",
         ["tests/TunnelBox.Control.Tests/WgSideBySideTests.cs"] = "wg(8) and tunnelctl on one daemon",
@@ -54,6 +55,7 @@ internal static partial class HouseRules
         ["tests/TunnelBox.DataPath.Tests/Udp/UdpPathTests.cs"] = "real datagrams through all of Udp/",
         ["tests/TunnelBox.Linux.Tests/Libc/AbiTests.cs"] = "every struct of Libc/ against the C compiler",
         ["tests/TunnelBox.Protocol.Tests/CookieTests.cs"] = "a cookie's way through maker and checker",
+        ["tests/TunnelBox.Service.Tests/ManualTests.cs"] = "the manuals of both programs",
         ["tests/TunnelBox.Service.Tests/DaemonProcessTests.cs"] = "the program as it runs",
     };
 

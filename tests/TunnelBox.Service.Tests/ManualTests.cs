@@ -11,12 +11,12 @@ public sealed class ManualTests
         foreach ((string name, string text) in Manuals.All)
         {
             string path = Path.Combine(Folder(), name);
-            if (Environment.GetEnvironmentVariable("UPDATE_MANUALS") == "1")
+            if (Environment.GetEnvironmentVariable("TB_REGENERATE") == "1")
             {
                 File.WriteAllText(path, text);
             }
 
-            Assert.True(text == File.ReadAllText(path), $"{path} is not what help and settings make: run this test with UPDATE_MANUALS=1.");
+            Assert.True(text == File.ReadAllText(path), $"{path} is not what help and settings make: run this test with TB_REGENERATE=1.");
         }
     }
 
