@@ -112,7 +112,8 @@ public sealed class IndexTableTests(ITestOutputHelper output)
         using var stop = new CancellationTokenSource(TimeSpan.FromSeconds(3));
         long finds = 0;
         long hits = 0;
-        Task[] readers = Enumerable.Range(0, 2).Select(reader => Task.Run(() =>
+        Task[] readers = Enumerable.Range(0, 2).Select(reader => Task.Factory.StartNew(
+            () =>
         {
             var mine = new Random(reader);
             long found = 0;
@@ -139,7 +140,10 @@ public sealed class IndexTableTests(ITestOutputHelper output)
 
             Interlocked.Add(ref finds, tried);
             Interlocked.Add(ref hits, found);
-        })).ToArray();
+        },
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning, // A thread of its own: the pool may be busy with other tests until the writer has ended.
+            TaskScheduler.Default)).ToArray();
 
         var live = new Dictionary<uint, Session>();
         long changes = 0;
