@@ -42,39 +42,51 @@ internal sealed unsafe partial class BatchAead<TKernels> : IPacketAead, IDisposa
     /// <inheritdoc/>
     public void Seal(Span<AeadJob> jobs)
     {
-        fixed (AeadJob* first = jobs)
+        try
         {
-            for (int i = 0; i < jobs.Length; i += BatchScratch.Slice)
+            fixed (AeadJob* first = jobs)
             {
-                int count = Math.Min(BatchScratch.Slice, jobs.Length - i);
-                Arrange(first + i, count);
-                for (int at = 0; at < count; at += SubBatch)
+                for (int i = 0; i < jobs.Length; i += BatchScratch.Slice)
                 {
-                    SealSome(_scratch.Order + at, Math.Min(SubBatch, count - at));
+                    int count = Math.Min(BatchScratch.Slice, jobs.Length - i);
+                    Arrange(first + i, count);
+                    for (int at = 0; at < count; at += SubBatch)
+                    {
+                        SealSome(_scratch.Order + at, Math.Min(SubBatch, count - at));
+                    }
                 }
             }
         }
-
-        Wipe(jobs.Length);
+        finally
+        {
+            // Also when a packet of a later slice is refused.
+            Wipe(jobs.Length);
+        }
     }
 
     /// <inheritdoc/>
     public void Open(Span<AeadJob> jobs)
     {
-        fixed (AeadJob* first = jobs)
+        try
         {
-            for (int i = 0; i < jobs.Length; i += BatchScratch.Slice)
+            fixed (AeadJob* first = jobs)
             {
-                int count = Math.Min(BatchScratch.Slice, jobs.Length - i);
-                Arrange(first + i, count);
-                for (int at = 0; at < count; at += SubBatch)
+                for (int i = 0; i < jobs.Length; i += BatchScratch.Slice)
                 {
-                    OpenSome(_scratch.Order + at, Math.Min(SubBatch, count - at));
+                    int count = Math.Min(BatchScratch.Slice, jobs.Length - i);
+                    Arrange(first + i, count);
+                    for (int at = 0; at < count; at += SubBatch)
+                    {
+                        OpenSome(_scratch.Order + at, Math.Min(SubBatch, count - at));
+                    }
                 }
             }
         }
-
-        Wipe(jobs.Length);
+        finally
+        {
+            // Also when a packet of a later slice is refused.
+            Wipe(jobs.Length);
+        }
     }
 
     /// <inheritdoc/>

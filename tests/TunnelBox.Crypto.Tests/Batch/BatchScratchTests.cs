@@ -41,7 +41,7 @@ public sealed unsafe class BatchScratchTests
             (nameof(scratch.Columns), (nint)scratch.Columns, 9 * 64), (nameof(scratch.MixedColumns), (nint)scratch.MixedColumns, 9 * 64),
             (nameof(scratch.State), (nint)scratch.State, state), (nameof(scratch.KeyRows), (nint)scratch.KeyRows, BatchScratch.SubBatch * 64),
             (nameof(scratch.Tails), (nint)scratch.Tails, BatchScratch.SubBatch * 64), (nameof(scratch.Ahead), (nint)scratch.Ahead, BatchScratch.SubBatch * 64),
-            (nameof(scratch.Trash), (nint)scratch.Trash, 64),
+            (nameof(scratch.Trash), (nint)scratch.Trash, 64), (nameof(scratch.Tags), (nint)scratch.Tags, BatchScratch.TagBytes),
         ];
         foreach ((string name, nint at, int bytes) in places)
         {

@@ -15,31 +15,24 @@ namespace TunnelBox.Crypto.Tests.Batch;
 /// </remarks>
 public sealed unsafe class ConstantTimeTests : IDisposable
 {
-    private const int Packets = 4;
-    private const int Length = 100;
-    private const int Size = Length + IPacketAead.TagSize;
     private const int PoolSize = 64;
     private const double MostT = 10;
     private const int Attempts = 3;
 
-    private readonly byte* _memory = (byte*)NativeMemory.AlignedAlloc(4096, 64);
-    private readonly AeadJob[] _jobs = new AeadJob[Packets];
+    private const int Memory = 1 << 17;
+    private const int Stride = 2048;
+    private const int MostPackets = 16;
+    private const int KeyBytes = 32 * Keys;
+    private const int Keys = 2;
 
-    public ConstantTimeTests()
-    {
-        NativeMemory.Clear(_memory, 4096);
-        for (int i = 0; i < Packets; i++)
-        {
-            _jobs[i] = new AeadJob
-            {
-                Source = (nint)_memory + 64 + (i * 256),
-                Destination = (nint)_memory + 2048 + (i * 256),
-                Key = new KeyHandle((nint)_memory),
-                Counter = (ulong)i,
-                Length = Length,
-            };
-        }
-    }
+    private readonly byte* _memory = (byte*)NativeMemory.AlignedAlloc(Memory, 64);
+    private AeadJob[] _jobs = [];
+
+    private int Packets => _jobs.Length;
+
+    private int Length => _jobs[0].Length;
+
+    private int Size => Length + IPacketAead.TagSize;
 
     /// <summary>What the two classes differ in.</summary>
     public enum Secret
@@ -57,16 +50,20 @@ public sealed unsafe class ConstantTimeTests : IDisposable
         Tag,
     }
 
-    public static TheoryData<string, Secret> Cases
+    /// <summary>Gets every engine with every secret, and the shapes of bursts that take other ways through an engine: few short packets, a full
+    /// sub-batch of long ones, one packet alone, several keys.</summary>
+    public static TheoryData<string, Secret, int, int, bool> Cases
     {
         get
         {
-            TheoryData<string, Secret> cases = [];
+            TheoryData<string, Secret, int, int, bool> cases = [];
             foreach (string engine in Workbench.Engines)
             {
                 foreach (Secret secret in Enum.GetValues<Secret>())
                 {
-                    cases.Add(engine, secret);
+                    cases.Add(engine, secret, 4, 100, false);
+                    cases.Add(engine, secret, MostPackets, 600, true);
+                    cases.Add(engine, secret, 1, 1420, false);
                 }
             }
 
@@ -74,26 +71,30 @@ public sealed unsafe class ConstantTimeTests : IDisposable
         }
     }
 
-    private static int Samples => BatchAeadTests.Full ? 1_000_000 : 100_000;
+    private static int Samples => BatchAeadTests.Full ? 1_000_000 : 50_000;
+
+    // The control must not hang on luck: it has its own number.
+    private static int ControlSamples => Math.Max(Samples, 300_000);
 
     public void Dispose() => NativeMemory.AlignedFree(_memory);
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Time_does_not_depend_on_secrets(string engine, Secret secret)
+    public void Time_does_not_depend_on_secrets(string engine, Secret secret, int packets, int length, bool severalKeys)
     {
+        Lay(packets, length, severalKeys);
         IPacketAead aead = Workbench.Create(engine);
         double[] found = new double[Attempts];
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
-            found[attempt] = Measure(aead, secret, 97 + attempt);
+            found[attempt] = Measure(aead, secret, 97 + attempt, Samples);
             if (found[attempt] < MostT)
             {
                 return;
             }
         }
 
-        Assert.Fail($"{engine} takes a time that depends on its {secret}: |t| = {string.Join(", ", found.Select(t => t.ToString("F1", CultureInfo.InvariantCulture)))} in {Samples} samples each.");
+        Assert.Fail($"{engine} takes a time that depends on its {secret} with {packets} packets of {length} bytes: |t| = {string.Join(", ", found.Select(t => t.ToString("F1", CultureInfo.InvariantCulture)))} in {Samples} samples each.");
     }
 
     [Theory]
@@ -102,19 +103,34 @@ public sealed unsafe class ConstantTimeTests : IDisposable
     [InlineData(Secret.Plaintext)]
     public void A_leaky_engine_is_caught(Secret secret)
     {
-        LeakyAead leaky = new(Workbench.Create(Workbench.Engines.First()), secret, GenuineTags());
-        double t = Enumerable.Range(0, Attempts).Max(attempt => Measure(leaky, secret, attempt));
+        Lay(4, 100, severalKeys: false);
+        LeakyAead leaky = new(Workbench.Create(Workbench.Engines.First()), secret, GenuineTags(), Length);
+        double t = Enumerable.Range(0, Attempts).Max(attempt => Measure(leaky, secret, attempt, ControlSamples));
         Assert.True(t > MostT, $"The measurement does not see a leak of the {secret}: |t| = {t:F1}; then it proves nothing of the engines.");
     }
 
-    private double Measure(IPacketAead aead, Secret secret, int seed)
+    /// <summary>Lays out a burst: its keys first in memory, then a source and a destination each packet.</summary>
+    private void Lay(int packets, int length, bool severalKeys)
+    {
+        NativeMemory.Clear(_memory, Memory);
+        _jobs = [.. Enumerable.Range(0, packets).Select(i => new AeadJob
+        {
+            Source = (nint)_memory + KeyBytes + (2 * i * Stride),
+            Destination = (nint)_memory + KeyBytes + ((2 * i + 1) * Stride),
+            Key = new KeyHandle((nint)_memory + (severalKeys ? 32 * (i % Keys) : 0)),
+            Counter = (ulong)i,
+            Length = length,
+        })];
+    }
+
+    private double Measure(IPacketAead aead, Secret secret, int seed, int samples)
     {
         Random random = new(seed);
         byte[][] first = Pool(random, secret, second: false);
         byte[][] second = Pool(random, secret, second: true);
         bool sealing = secret is Secret.Key or Secret.Plaintext;
-        TimingSample sample = new(Samples);
-        for (int i = -2000; i < Samples; i++)
+        TimingSample sample = new(samples);
+        for (int i = -2000; i < samples; i++)
         {
             bool isSecond = random.Next(2) == 1;
             // Both classes come out of pools of the same size, so that both meet the same caches.
@@ -144,11 +160,11 @@ public sealed unsafe class ConstantTimeTests : IDisposable
     {
         byte[][] pool = new byte[PoolSize][];
         Random same = new(1);
-        byte[] key = Bytes(same, 32);
+        byte[] key = Bytes(same, KeyBytes);
         byte[] plain = Bytes(same, Packets * Size);
         for (int i = 0; i < PoolSize; i++)
         {
-            byte[] thisKey = second && secret == Secret.Key ? Bytes(random, 32) : key;
+            byte[] thisKey = second && secret == Secret.Key ? Bytes(random, KeyBytes) : key;
             byte[] thisPlain = second && secret is (Secret.Plaintext or Secret.Ciphertext) ? Bytes(random, Packets * Size) : plain;
             byte[] input = [.. thisKey, .. thisPlain];
             if (secret is Secret.Ciphertext or Secret.Tag)
@@ -157,7 +173,7 @@ public sealed unsafe class ConstantTimeTests : IDisposable
                 Oracle.Seal(_jobs);
                 for (int p = 0; p < Packets; p++)
                 {
-                    Span<byte> sealedPacket = input.AsSpan(32 + (p * Size), Size);
+                    Span<byte> sealedPacket = input.AsSpan(KeyBytes + (p * Size), Size);
                     new Span<byte>((byte*)_jobs[p].Destination, Size).CopyTo(sealedPacket);
                     if (secret == Secret.Tag)
                     {
@@ -176,17 +192,17 @@ public sealed unsafe class ConstantTimeTests : IDisposable
     private byte[] GenuineTags()
     {
         Random same = new(1);
-        Load([.. Bytes(same, 32), .. Bytes(same, Packets * Size)]);
+        Load([.. Bytes(same, KeyBytes), .. Bytes(same, Packets * Size)]);
         Oracle.Seal(_jobs);
         return [.. Enumerable.Range(0, Packets).SelectMany(p => new Span<byte>((byte*)_jobs[p].Destination + Length, IPacketAead.TagSize).ToArray())];
     }
 
     private void Load(byte[] input)
     {
-        input.AsSpan(0, 32).CopyTo(new Span<byte>(_memory, 32));
+        input.AsSpan(0, KeyBytes).CopyTo(new Span<byte>(_memory, KeyBytes));
         for (int p = 0; p < Packets; p++)
         {
-            input.AsSpan(32 + (p * Size), Size).CopyTo(new Span<byte>((byte*)_jobs[p].Source, Size));
+            input.AsSpan(KeyBytes + (p * Size), Size).CopyTo(new Span<byte>((byte*)_jobs[p].Source, Size));
         }
     }
 
@@ -198,7 +214,7 @@ public sealed unsafe class ConstantTimeTests : IDisposable
     }
 
     /// <summary>An engine with the classic faults: a comparison that ends at the first difference, a look at secrets.</summary>
-    private sealed class LeakyAead(IPacketAead inner, Secret secret, byte[] tags) : IPacketAead
+    private sealed class LeakyAead(IPacketAead inner, Secret secret, byte[] tags, int length) : IPacketAead
     {
         private int _sink;
 
@@ -226,7 +242,7 @@ public sealed unsafe class ConstantTimeTests : IDisposable
             inner.Open(jobs);
             for (int p = 0; p < jobs.Length; p++)
             {
-                byte* tag = (byte*)jobs[p].Source + Length;
+                byte* tag = (byte*)jobs[p].Source + length;
                 for (int i = 0; i < IPacketAead.TagSize && tag[i] == tags[(p * IPacketAead.TagSize) + i]; i++)
                 {
                     _sink = Work(_sink);

@@ -13,6 +13,9 @@ public sealed class ForcedWidthTests
         nameof(The_engine_is_the_expected_one),
         nameof(BatchAeadTests.Every_length_up_to_2100_seals_and_opens_alone_and_in_company),
         nameof(BatchAeadTests.Random_bursts_agree_with_libsodium),
+        nameof(BatchAeadTests.One_flipped_bit_is_refused_wherever_it_is),
+        nameof(GuardPageTests),
+        nameof(BatchScratchTests),
         nameof(Rfc8439Tests),
     ];
 
