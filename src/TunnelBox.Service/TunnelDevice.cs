@@ -106,6 +106,11 @@ public sealed partial class TunnelDevice : ITunnel
                 device.NoteOffload("The setting TunOffload is false, so packets pass the TUN device one by one.");
             }
 
+            if (!options.Settings.UdpOffload)
+            {
+                device.NoteOffload("The setting UdpOffload is false, so datagrams pass the UDP socket one by one.");
+            }
+
             return device;
         }
         catch (Exception fault) when (fault is PortException or CryptoUnavailableException or PlatformNotSupportedException or ArgumentException)
@@ -276,7 +281,14 @@ public sealed partial class TunnelDevice : ITunnel
         UdpSockets opened;
         try
         {
-            opened = UdpSockets.Open(new UdpSocketOptions { Port = port, FirewallMark = mark, Queues = _tun.Ports.Count, Report = Report });
+            opened = UdpSockets.Open(new UdpSocketOptions
+            {
+                Port = port,
+                FirewallMark = mark,
+                Queues = _tun.Ports.Count,
+                Offloads = _options.Settings.UdpOffload,
+                Report = Report,
+            });
         }
         catch (PortException refused)
         {

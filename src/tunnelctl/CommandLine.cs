@@ -1,5 +1,8 @@
 using System.Reflection;
 using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using TunnelBox.Configuration;
 using TunnelBox.Control;
 using TunnelBox.Crypto;
@@ -71,6 +74,22 @@ internal static class CommandLine
     {
         using Stream output = Console.OpenStandardOutput();
         output.Write(Encoding.UTF8.GetBytes(text));
+    }
+
+    /// <summary>Writes an object as one line of JSON to standard output.</summary>
+    /// <typeparam name="T">What it is.</typeparam>
+    /// <param name="value">The object.</param>
+    /// <param name="type">How it is written.</param>
+    public static void PrintJson<T>(T value, JsonTypeInfo<T> type)
+    {
+        using BufferedStream output = new(Console.OpenStandardOutput(), 64 * 1024);
+        // Keys have a '+' that need not be escaped: the output goes into no web page, and people search it for keys.
+        using (Utf8JsonWriter writer = new(output, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            JsonSerializer.Serialize(writer, value, type);
+        }
+
+        output.WriteByte((byte)'\n');
     }
 
     private static ExitCode Dispatch(string[] arguments)

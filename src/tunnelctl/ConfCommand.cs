@@ -38,6 +38,7 @@ internal static class ConfCommand
             CommandLine.Note(warning.ToString());
         }
 
+        using Progress progress = new($"{arguments[0]}: {verb} is being applied ({file.Peers.Count} peers)");
         UapiClient client = new(arguments[0]);
         client.Set(make(file, client));
         DaemonControl.Annotate(arguments[0], file, replace);

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using TunnelBox.Control;
 
 namespace TunnelBox.Tunnelctl;
@@ -32,14 +30,22 @@ internal static class MonitorCommand
             }
             else
             {
-                name = name is null && !word.StartsWith('-') ? word : throw UsageException.Of("monitor");
+                name = word.StartsWith('-') ? throw UsageException.UnknownOption("monitor", word) : name is null ? word : throw UsageException.Of("monitor");
             }
         }
 
         ControlClient client = DaemonControl.Of(name ?? throw UsageException.Of("monitor"));
         foreach (MonitorLine line in client.Stream(new MonitorRequest { Verb = MonitorRequest.VerbName }, MonitorJson.Default.MonitorRequest, MonitorJson.Default.MonitorLine))
         {
-            CommandLine.Print((json ? Encoding.UTF8.GetString(JsonSerializer.SerializeToUtf8Bytes(line, MonitorJson.Default.MonitorLine)) : line.ToText()) + "\n");
+            if (json)
+            {
+                CommandLine.PrintJson(line, MonitorJson.Default.MonitorLine);
+            }
+            else
+            {
+                CommandLine.Print(line.ToText() + "\n");
+            }
+
             if (line.Event != "watching" && --count == 0)
             {
                 break;

@@ -21,6 +21,7 @@ internal static class PingCommand
         string label = peer.Name ?? peer.PublicKey.ToString();
         if (options.Handshake)
         {
+            using Progress progress = new($"{label}: waiting for the handshake");
             HandshakeAnswer answer = DaemonControl.Of(interfaceName).Ask(
                 new HandshakeRequest { Verb = HandshakeRequest.VerbName, PublicKey = peer.PublicKey.ToString() },
                 StatusJson.Default.HandshakeRequest,
@@ -148,7 +149,7 @@ internal static class PingCommand
                     "--count" or "-c" => options with { Count = CountOf(Value(word, rest)) },
                     "--interval" or "-i" => options with { Interval = IntervalOf(Value(word, rest)) },
                     "--address" => options with { Address = AddressOf(Value(word, rest)) },
-                    ['-', '-', ..] => throw new UsageException($"\"{CommandLine.Clean(word)}\" is no option. {UsageException.Of("ping").Message}"),
+                    ['-', '-', ..] => throw UsageException.UnknownOption("ping", word),
                     _ => Keep(options, words, word),
                 };
             }

@@ -17,6 +17,7 @@ internal static class QuickCommand
         bool cancelled = false;
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
+        using Progress progress = new($"{found.InterfaceName}: coming up ({file.Peers.Count} peers)");
         new TunnelUp(file, found.InterfaceName, CommandLine.Note, () => Volatile.Read(ref cancelled)).Run();
         DaemonControl.Annotate(found.InterfaceName, file, replace: true);
         return ExitCode.Done;
@@ -35,6 +36,7 @@ internal static class QuickCommand
     {
         QuickFile found = Find("down", arguments);
         using WgFile file = found.Load(CommandLine.Note);
+        using Progress progress = new($"{found.InterfaceName}: going down");
         new TunnelDown(file, found.InterfaceName, CommandLine.Note).Run();
         return ExitCode.Done;
     }
@@ -46,6 +48,7 @@ internal static class QuickCommand
     {
         QuickFile found = Find("save", arguments);
         using WgFile file = found.Load(CommandLine.Note);
+        using Progress progress = new($"{found.InterfaceName}: being saved");
         TunnelSave.Write(file, found.InterfaceName);
         return ExitCode.Done;
     }

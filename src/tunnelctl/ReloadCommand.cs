@@ -18,6 +18,7 @@ internal static class ReloadCommand
 
         QuickFile found = QuickFile.Find(arguments[0]);
         using WgFile file = found.Load(CommandLine.Note);
+        using Progress progress = new($"{found.InterfaceName}: the file is being applied ({file.Peers.Count} peers)");
         new TunnelReload(file, found.InterfaceName, CommandLine.Note).Run();
         DaemonControl.Annotate(found.InterfaceName, file, replace: true);
         return ExitCode.Done;

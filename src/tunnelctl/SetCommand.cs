@@ -31,6 +31,7 @@ internal static class SetCommand
             notes);
         try
         {
+            using Progress progress = new($"{name}: set is being applied");
             new UapiClient(name).Set(change);
             DaemonControl.Annotate(name, notes);
             return ExitCode.Done;

@@ -11,11 +11,17 @@ internal static class ShowCommand
     /// <returns>How it ended.</returns>
     public static ExitCode Run(string[] arguments)
     {
+        if (arguments.FirstOrDefault(argument => argument.StartsWith('-')) is { } option)
+        {
+            return option == "--json" ? Json([.. arguments.Where(argument => argument != option)]) : throw UsageException.UnknownOption("show", option);
+        }
+
         if (arguments.Length > 2)
         {
             throw UsageException.Of("show");
         }
 
+        using Progress progress = new("show: waiting for the daemon's answer");
         using Stream output = Console.OpenStandardOutput();
         using SecretWriter text = new(output);
         string? field = arguments.Length == 2 ? arguments[1] : null;
@@ -54,6 +60,7 @@ internal static class ShowCommand
             throw UsageException.Of("showconf");
         }
 
+        using Progress progress = new("showconf: waiting for the daemon's answer");
         using DeviceState device = new UapiClient(arguments[0]).Get();
         using WgFile file = device.ToWgFile();
         using Stream output = Console.OpenStandardOutput();
@@ -61,17 +68,49 @@ internal static class ShowCommand
         return ExitCode.Done;
     }
 
+    private static ExitCode Json(string[] names)
+    {
+        using Progress progress = new("show: waiting for the daemon's answer");
+        List<ShowInterface> interfaces = [];
+        ExitCode code = ExitCode.Done;
+        if (names.Length > 1 || names is ["interfaces"] || names.Any(name => name.StartsWith('-')))
+        {
+            throw UsageException.Of("show");
+        }
+
+        if (names.Length == 0 || names[0] == "all")
+        {
+            code = Each(UapiClient.Interfaces(), (device, _) => interfaces.Add(ShowInterface.Of(device)));
+        }
+        else
+        {
+            using DeviceState device = new UapiClient(names[0]).Get();
+            interfaces.Add(ShowInterface.Of(device));
+        }
+
+        CommandLine.PrintJson(new ShowDocument { Interfaces = interfaces }, ShowJson.Default.ShowDocument);
+        return code;
+    }
+
     private static ExitCode All(SecretWriter text, string? field)
     {
         List<string> names = UapiClient.Interfaces();
+        return Each(names, (device, i) =>
+        {
+            One(text, device, field, withInterface: true);
+            text.Text(field is null && i < names.Count - 1 ? "\n"u8 : default);
+        });
+    }
+
+    private static ExitCode Each(List<string> names, Action<DeviceState, int> show)
+    {
         ExitCode code = names.Count > 0 ? ExitCode.Failed : ExitCode.Done;
         for (int i = 0; i < names.Count; i++)
         {
             try
             {
                 using DeviceState device = new UapiClient(names[i]).Get();
-                One(text, device, field, withInterface: true);
-                text.Text(field is null && i < names.Count - 1 ? "\n"u8 : default);
+                show(device, i);
                 code = ExitCode.Done;
             }
             catch (ControlException e)

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using TunnelBox.Control;
 
 namespace TunnelBox.Tunnelctl;
@@ -38,7 +36,7 @@ internal static class StatCommand
                 case "--count" when words.TryDequeue(out string? times) && int.TryParse(times, NumberStyles.None, CultureInfo.InvariantCulture, out count) && count > 0:
                     break;
                 default:
-                    names.Add(word.StartsWith('-') ? throw UsageException.Of("stat") : word);
+                    names.Add(word.StartsWith('-') ? throw UsageException.UnknownOption("stat", word) : word);
                     break;
             }
         }
@@ -58,7 +56,7 @@ internal static class StatCommand
             return Watch(Ask, answer, json, count);
         }
 
-        CommandLine.Print(json ? Json(answer) : explain ? StatText.Explain(answer) : StatText.Write(answer));
+        Show(answer, json ? null : explain ? StatText.Explain(answer) : StatText.Write(answer));
         return ExitCode.Done;
     }
 
@@ -74,7 +72,7 @@ internal static class StatCommand
             }
 
             StatAnswer now = ask();
-            CommandLine.Print(json ? Json(now) : StatText.Rates(before, now));
+            Show(now, json ? null : StatText.Rates(before, now));
             before = now;
         }
 
@@ -92,6 +90,15 @@ internal static class StatCommand
         };
     }
 
-    private static string Json(StatAnswer answer) =>
-        Encoding.UTF8.GetString(JsonSerializer.SerializeToUtf8Bytes(answer, StatJson.Default.StatAnswer)) + "\n";
+    private static void Show(StatAnswer answer, string? text)
+    {
+        if (text is null)
+        {
+            CommandLine.PrintJson(answer, StatJson.Default.StatAnswer);
+        }
+        else
+        {
+            CommandLine.Print(text);
+        }
+    }
 }

@@ -1,5 +1,3 @@
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using TunnelBox.Control;
 
 namespace TunnelBox.Tunnelctl;
@@ -7,9 +5,6 @@ namespace TunnelBox.Tunnelctl;
 /// <summary>The verb status: what an operator acts on.</summary>
 internal static class StatusCommand
 {
-    // Keys have a '+' that need not be escaped: the output goes into no web page, and people search it for keys.
-    private static readonly StatusJson Json = new(new JsonSerializerOptions(StatusJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
-
     private const string Clear = "\e[H\e[2J";
 
     /// <summary>Runs the verb.</summary>
@@ -20,7 +15,12 @@ internal static class StatusCommand
         bool json = arguments.Contains("--json", StringComparer.Ordinal);
         bool watch = arguments.Contains("--watch", StringComparer.Ordinal);
         string[] names = [.. arguments.Where(argument => argument is not ("--json" or "--watch"))];
-        if (names.Length > 1 || names.Any(name => name.StartsWith('-')))
+        if (names.FirstOrDefault(name => name.StartsWith('-')) is { } unknown)
+        {
+            throw UsageException.UnknownOption("status", unknown);
+        }
+
+        if (names.Length > 1)
         {
             throw UsageException.Of("status");
         }
@@ -52,6 +52,7 @@ internal static class StatusCommand
 
     private static ExitCode Once(string[] names, bool json)
     {
+        using Progress progress = new("status: waiting for the daemon's answer");
         ExitCode code = ExitCode.Done;
         List<InterfaceReport> reports = [];
         foreach (string name in names.Length > 0 ? [.. names] : UapiClient.Interfaces())
@@ -70,7 +71,7 @@ internal static class StatusCommand
 
         if (json)
         {
-            CommandLine.Print(JsonSerializer.Serialize(new StatusDocument { Interfaces = reports }, Json.StatusDocument) + "\n");
+            CommandLine.PrintJson(new StatusDocument { Interfaces = reports }, StatusJson.Default.StatusDocument);
         }
         else
         {

@@ -14,7 +14,7 @@ internal sealed record Verb(string Name, string Arguments, string Summary, strin
     /// <summary>Gets every verb, in the order of help.</summary>
     public static IReadOnlyList<Verb> All { get; } =
     [
-        new("show", "[INTERFACE | all | interfaces] [FIELD]", "Shows interfaces and their peers.", "tunnelctl show wg0 latest-handshakes", ShowCommand.Run),
+        new("show", "[INTERFACE | all | interfaces] [FIELD] [--json]", "Shows interfaces and their peers; as JSON without any secret.", "tunnelctl show wg0 latest-handshakes", ShowCommand.Run),
         new("showconf", "INTERFACE", "Shows an interface as a file that setconf takes.", "tunnelctl showconf wg0", ShowCommand.RunShowconf),
         new("set", "INTERFACE [listen-port PORT] [fwmark MARK] [private-key FILE] [peer KEY [remove] [preshared-key FILE] [endpoint HOST:PORT] [persistent-keepalive SECONDS] [allowed-ips [+|-]IP/LENGTH,...]]...",
             "Changes an interface: adds, changes and removes peers.", "tunnelctl set wg0 peer KEY allowed-ips 10.0.0.2/32", SetCommand.Run),

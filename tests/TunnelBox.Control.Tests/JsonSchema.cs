@@ -1,4 +1,7 @@
+using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 
 namespace TunnelBox.Control.Tests;
 
@@ -14,6 +17,24 @@ internal sealed class JsonSchema(JsonElement root)
 
     /// <summary>Where schemas stand; examples are below it.</summary>
     public static string Folder { get; } = FindFolder();
+
+    /// <summary>The examples of a verb.</summary>
+    public static TheoryData<string> Examples(string verb) => [.. Directory.GetFiles(Path.Combine(Folder, "examples"), verb + "-*.json").Select(path => Path.GetFileName(path)!)];
+
+    /// <summary>Holds that an example is as its schema says, and byte for byte what is written.</summary>
+    public static void Holds<T>(string verb, string file, JsonTypeInfo<T> type)
+    {
+        string text = File.ReadAllText(Path.Combine(Folder, "examples", file));
+        using JsonDocument document = JsonDocument.Parse(text);
+        Assert.Empty(Load(verb).Faults(document.RootElement));
+        Assert.Equal(text, Write(JsonSerializer.Deserialize(text, type)!, type));
+    }
+
+    /// <summary>The members that are written of a contract, in order.</summary>
+    public static IEnumerable<string> Names(JsonTypeInfo type) => type.Properties.Select(member => member.Name);
+
+    /// <summary>The members of the document itself.</summary>
+    public IEnumerable<string> Members() => root.GetProperty("properties").EnumerateObject().Select(member => member.Name);
 
     /// <summary>The faults of a document; members that the schema does not know are faults too.</summary>
     public List<string> Faults(JsonElement document)
@@ -68,6 +89,17 @@ internal sealed class JsonSchema(JsonElement root)
                 }
             }
         }
+    }
+
+    private static string Write<T>(T value, JsonTypeInfo<T> type)
+    {
+        using MemoryStream stream = new();
+        using (Utf8JsonWriter writer = new(stream, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            JsonSerializer.Serialize(writer, value, type);
+        }
+
+        return Encoding.UTF8.GetString(stream.ToArray()) + "\n";
     }
 
     private static bool IsOf(JsonElement value, string type) => type switch

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using TunnelBox.Tunnelctl;
 using Xunit.Abstractions;
 
@@ -29,13 +30,54 @@ public sealed class MannersTests(ITestOutputHelper output)
     [InlineData("set nosuch0 listen-prot 7", 2, "Did you mean listen-port?")]
     [InlineData("new-peer x --endpiont y", 2, "Did you mean --endpoint?")]
     [InlineData("qr --forse x", 2, "Did you mean --force?")]
+    [InlineData("show --jsn", 2, "Did you mean --json?")]
+    [InlineData("status --wach", 2, "Did you mean --watch?")]
+    [InlineData("stat --explian", 2, "Did you mean --explain?")]
+    [InlineData("monitor wg0 --conut 3", 2, "Did you mean --count?")]
+    [InlineData("ping wg0 x --handshak", 2, "Did you mean --handshake?")]
     [InlineData("show nosuch0", 3, "nosuch0")]
+    [InlineData("status nosuch0", 3, "nosuch0")]
+    [InlineData("setconf nosuch0 /dev/null", 3, "nosuch0")]
     public void Exit_codes_are_as_documented(string line, int code, string said)
     {
         using Sandbox sandbox = new();
         Sandbox.Result result = sandbox.Run(Sandbox.Tunnelctl, line);
         Assert.True(code == result.Code, $"{line}: {result.Code} {result.Error}");
         Assert.Contains(said, result.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("show perm0")]
+    [InlineData("showconf perm0")]
+    [InlineData("set perm0 listen-port 7")]
+    [InlineData("show perm0 --json")]
+    [InlineData("up {0}")]
+    public void Who_lacks_a_right_is_told_so_and_gets_4(string line)
+    {
+        using Sandbox sandbox = new();
+        using UapiServer server = UapiServer.Open("perm0", new FakeDevice(), sandbox.Directory);
+        server.Start();
+        string file = sandbox.Write("perm1.conf", $"[Interface]\nPrivateKey = {Convert.ToBase64String(new byte[32])}\n");
+        Sandbox.Result result = sandbox.Run(
+            "setpriv", $"--reuid=65534 --regid=65534 --clear-groups --bounding-set=-all {Sandbox.Tunnelctl} {string.Format(CultureInfo.InvariantCulture, line, file)}");
+        Assert.True(result.Code == 4, $"{line}: {result.Code} {result.Output} {result.Error}");
+        Assert.Contains("ermission denied", result.Error, StringComparison.Ordinal);
+        Assert.Contains("root", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_takes_longer_than_2_s_says_what_is_waited_for()
+    {
+        using Sandbox sandbox = new();
+        string socket = Path.Combine(sandbox.Directory, "slow0.sock");
+        // A daemon that takes the question and thinks for three seconds.
+        string daemon = sandbox.Write("daemon.sh", "sleep 3; printf 'listen_port=7\\nerrno=0\\n\\n'");
+        Sandbox.Result result = sandbox.Run(
+            "sh",
+            ["-c", $"socat UNIX-LISTEN:{socket} EXEC:'sh {daemon}' & until [ -S {socket} ]; do sleep 0.05; done; {Sandbox.Tunnelctl} show slow0 listen-port"]);
+        Assert.Contains("waiting for the daemon's answer, for 2 s so far", result.Error, StringComparison.Ordinal);
+        Assert.True(result.Code == 0, result.Error);
+        Assert.Equal("7\n", result.Output);
     }
 
     [Fact]

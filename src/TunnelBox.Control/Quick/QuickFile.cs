@@ -14,13 +14,14 @@ public readonly record struct QuickFile(string Path, string InterfaceName)
     /// <param name="nameOrPath">An interface's name, or the path of a file that is called INTERFACE.conf.</param>
     /// <returns>The file.</returns>
     /// <exception cref="ControlException">There is none, or its name cannot be an interface's.</exception>
+    /// <exception cref="UnauthorizedAccessException">The caller may not look where it should be.</exception>
     public static QuickFile Find(string nameOrPath)
     {
         ArgumentNullException.ThrowIfNull(nameOrPath);
         if (UapiSocket.IsInterfaceName(nameOrPath))
         {
             string[] tried = [.. Directories.Select(directory => System.IO.Path.Combine(directory, nameOrPath + ".conf"))];
-            string path = Array.Find(tried, File.Exists)
+            string path = Array.Find(tried, Exists)
                 ?? throw new ControlException($"{nameOrPath}: there is no file {string.Join(" or ", tried)}; make one, or give a path.", ControlFailure.Wrong);
             return new QuickFile(path, nameOrPath);
         }
@@ -33,7 +34,7 @@ public readonly record struct QuickFile(string Path, string InterfaceName)
                 $"{CleanPath(nameOrPath)}: the file must be called INTERFACE.conf, INTERFACE being 1 to 15 letters, digits or \"_=+.-\".", ControlFailure.Wrong);
         }
 
-        return File.Exists(nameOrPath)
+        return Exists(nameOrPath)
             ? new QuickFile(nameOrPath, name)
             : throw new ControlException($"{CleanPath(nameOrPath)}: there is no such file.", ControlFailure.Wrong);
     }
@@ -48,6 +49,19 @@ public readonly record struct QuickFile(string Path, string InterfaceName)
         WgFile file = WgConfigurationExtensions.LoadWgFile(Path, WgDialect.Quick);
         file.Warnings.ForEach(warning => note(warning.ToString()));
         return file;
+    }
+
+    // Not File.Exists: who may not look must hear that, not that there is no file.
+    private static bool Exists(string path)
+    {
+        try
+        {
+            return !File.GetAttributes(path).HasFlag(FileAttributes.Directory);
+        }
+        catch (IOException)
+        {
+            return false;
+        }
     }
 
     private static string CleanPath(string path) => ConfigurationFault.Printable(System.Text.Encoding.UTF8.GetBytes(path));

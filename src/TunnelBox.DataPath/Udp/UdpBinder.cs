@@ -168,6 +168,11 @@ internal static unsafe class UdpBinder
         Grow(socket, Definitions.SO_RCVBUFFORCE, Definitions.SO_RCVBUF, options.BufferBytes);
         Grow(socket, Definitions.SO_SNDBUFFORCE, Definitions.SO_SNDBUF, options.BufferBytes);
 
+        if (!options.Offloads)
+        {
+            return;
+        }
+
         // A kernel that knows the option answers with its value; what it does with it shows at the first send.
         if (LibC.getsockopt(socket.Value, Definitions.SOL_UDP, Definitions.UDP_SEGMENT, out _) == 0)
         {

@@ -19,6 +19,9 @@ public sealed record UdpSocketOptions
     /// <summary>Gets an open network namespace file in which the sockets are created; −1 for the current one.</summary>
     public int NamespaceFd { get; init; } = -1;
 
+    /// <summary>Gets a value indicating whether messages may hold several datagrams (UDP_SEGMENT, UDP_GRO), where the kernel can.</summary>
+    public bool Offloads { get; init; } = true;
+
     /// <summary>Gets the wanted size of each socket buffer in bytes.</summary>
     public int BufferBytes { get; init; } = 7 << 20;
 

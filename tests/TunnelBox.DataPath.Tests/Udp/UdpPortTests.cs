@@ -10,12 +10,15 @@ namespace TunnelBox.DataPath.Tests.Udp;
 public sealed unsafe class UdpPortTests
 {
     [Theory]
-    [InlineData("127.0.0.1")]
-    [InlineData("::1")]
-    public void Datagrams_of_every_size_arrive_in_order_with_addresses_and_marks(string address)
+    [InlineData("127.0.0.1", true)]
+    [InlineData("::1", true)]
+    [InlineData("127.0.0.1", false)]
+    [InlineData("::1", false)]
+    public void Datagrams_of_every_size_arrive_in_order_with_addresses_and_marks(string address, bool offloads)
     {
-        using var a = UdpSockets.Open(new UdpSocketOptions());
-        using var b = UdpSockets.Open(new UdpSocketOptions());
+        using var a = UdpSockets.Open(new UdpSocketOptions { Offloads = offloads });
+        using var b = UdpSockets.Open(new UdpSocketOptions { Offloads = offloads });
+        Assert.Equal(offloads, b.Ports[0].OffloadDescription.Length > 0);
         Endpoint to = Packets.Endpoint(address, b.Port);
         var random = new Random(1);
         using var memory = new NativeRegion(64 * 2048);
