@@ -49,6 +49,19 @@ public sealed record AnnotateRequest : ControlRequest
 
     /// <summary>Gets the notes.</summary>
     public required IReadOnlyList<PeerAnnotation> Peers { get; init; }
+
+    /// <summary>Gets where the interface's MTU comes from; absent leaves that as it is.</summary>
+    public MtuAnnotation? Mtu { get; init; }
+}
+
+/// <summary>Where an interface's MTU comes from.</summary>
+public sealed record MtuAnnotation
+{
+    /// <summary>Gets a value indicating whether it is derived from the route to the endpoints, so that it has to follow that; else the file gives it.</summary>
+    public required bool Derived { get; init; }
+
+    /// <summary>Gets the MTU in bytes that was set with it; absent where none was set. A device that has another one by then was set by hand.</summary>
+    public int? Value { get; init; }
 }
 
 /// <summary>What one note of <c>annotate</c> says. What is absent stays as it is; an empty text takes it away.</summary>
@@ -65,6 +78,12 @@ public sealed record PeerAnnotation
 
     /// <summary>Gets the endpoint's port.</summary>
     public ushort EndpointPort { get; init; }
+
+    /// <summary>Most addresses of a host name.</summary>
+    public const int MaxAddresses = 32;
+
+    /// <summary>Gets every address that the host name has, the one in use first.</summary>
+    public IReadOnlyList<string>? EndpointAddresses { get; init; }
 
     /// <summary>Gets when the host name was resolved.</summary>
     public DateTimeOffset? ResolvedAt { get; init; }

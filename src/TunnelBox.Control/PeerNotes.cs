@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using System.Net;
 using TunnelBox.Crypto;
 
 namespace TunnelBox.Control;
@@ -10,14 +11,16 @@ namespace TunnelBox.Control;
 /// <param name="EndpointHost">Its endpoint's host name as written; null where the endpoint was written as an address, or not at all.</param>
 /// <param name="EndpointPort">Its endpoint's port.</param>
 /// <param name="ResolvedAt">When the host name was last resolved, or null for never.</param>
-public sealed record PeerNote(PublicKey PublicKey, string? Name, string? EndpointHost, ushort EndpointPort, DateTimeOffset? ResolvedAt);
+/// <param name="Addresses">What it was resolved to by whoever wrote the note, or null where that is not known.</param>
+public sealed record PeerNote(
+    PublicKey PublicKey, string? Name, string? EndpointHost, ushort EndpointPort, DateTimeOffset? ResolvedAt, IReadOnlyList<IPAddress>? Addresses = null);
 
 /// <summary>The notes of one tunnel's peers. Safe for use by several threads; a note is immutable and replaced as a whole.</summary>
 public sealed class PeerNotes
 {
     private readonly ConcurrentDictionary<PublicKey, PeerNote> _notes = new();
 
-    /// <summary>Raised after notes have changed by <see cref="Apply"/> or <see cref="Keep"/>, on the thread that changed them, without a lock held.</summary>
+    /// <summary>Raised after notes have changed by <see cref="Apply"/>, <see cref="Keep"/> or <see cref="ForgetHost"/>, on the thread that changed them, without a lock held.</summary>
     public event Action? Changed;
 
     /// <summary>Gets every note, in no order.</summary>
@@ -74,6 +77,20 @@ public sealed class PeerNotes
         _notes.TryUpdate(note.PublicKey, note with { ResolvedAt = at }, note);
     }
 
+    /// <summary>Forgets the host name of a peer whose endpoint was set to an address.</summary>
+    /// <param name="publicKey">The peer.</param>
+    public void ForgetHost(PublicKey publicKey)
+    {
+        while (_notes.TryGetValue(publicKey, out PeerNote? note) && note.EndpointHost is not null)
+        {
+            if (_notes.TryUpdate(publicKey, note with { EndpointHost = null, EndpointPort = 0, ResolvedAt = null, Addresses = null }, note))
+            {
+                Changed?.Invoke();
+                return;
+            }
+        }
+    }
+
     /// <summary>Drops the notes of peers that have left.</summary>
     /// <param name="known">Tells whether there is such a peer.</param>
     public void Keep(Func<PublicKey, bool> known)
@@ -98,6 +115,13 @@ public sealed class PeerNotes
             throw new ControlException("The control request has a public key that is none; 44 characters of base64 are needed.", ControlFailure.Wrong);
         }
 
+        if (annotation.EndpointAddresses is { } addresses
+            && (addresses.Count > PeerAnnotation.MaxAddresses || addresses.Any(address => !IPAddress.TryParse(address, out _))))
+        {
+            throw new ControlException(
+                $"The control request has endpoint addresses that are none, or more than {PeerAnnotation.MaxAddresses} of them.", ControlFailure.Wrong);
+        }
+
         // A host name has 253 characters at most (RFC 1035); names are bounded by the file's reader.
         return IsText(annotation.Name, 64) && IsText(annotation.EndpointHost, 253)
             ? key
@@ -117,8 +141,15 @@ public sealed class PeerNotes
         return annotation.EndpointHost switch
         {
             null => note,
-            "" => note with { EndpointHost = null, EndpointPort = 0, ResolvedAt = null },
-            string host => note with { EndpointHost = host, EndpointPort = annotation.EndpointPort, ResolvedAt = annotation.ResolvedAt },
+            "" => note with { EndpointHost = null, EndpointPort = 0, ResolvedAt = null, Addresses = null },
+            string host when annotation.ResolvedAt is null && annotation.EndpointAddresses is null && host == note.EndpointHost && annotation.EndpointPort == note.EndpointPort => note,
+            string host => note with
+            {
+                EndpointHost = host,
+                EndpointPort = annotation.EndpointPort,
+                ResolvedAt = annotation.ResolvedAt,
+                Addresses = annotation.EndpointAddresses is { Count: > 0 } addresses ? [.. addresses.Select(IPAddress.Parse)] : null,
+            },
         };
     }
 }

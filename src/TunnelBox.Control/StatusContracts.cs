@@ -22,6 +22,26 @@ public enum PeerLiveness
     Silent,
 }
 
+/// <summary>Where an interface's MTU comes from.</summary>
+public enum MtuOrigin
+{
+    /// <summary>Nobody said: the daemon's setting, or whoever set it since.</summary>
+    [JsonStringEnumMemberName("unknown")]
+    Unknown,
+
+    /// <summary>The file gives it.</summary>
+    [JsonStringEnumMemberName("file")]
+    File,
+
+    /// <summary>It is derived from the route to the endpoints, and follows that.</summary>
+    [JsonStringEnumMemberName("route")]
+    Route,
+
+    /// <summary>It was derived, and then somebody set another one by hand, which stays until the tunnel is brought up anew.</summary>
+    [JsonStringEnumMemberName("hand")]
+    Hand,
+}
+
 /// <summary>One line of the answer to <c>status</c>: the device first, then its peers in portions.</summary>
 public sealed record StatusLine
 {
@@ -58,6 +78,18 @@ public sealed record DeviceReport
 
     /// <summary>Gets the interface's MTU in bytes.</summary>
     public required int Mtu { get; init; }
+
+    /// <summary>Gets where the MTU comes from.</summary>
+    public MtuOrigin MtuOrigin { get; init; }
+
+    /// <summary>Gets the interface that the route leaves through which the MTU follows; null where it follows none, or there is none now.</summary>
+    public string? MtuLink { get; init; }
+
+    /// <summary>Gets the bytes that this route carries.</summary>
+    public int? MtuLinkCarries { get; init; }
+
+    /// <summary>Gets the endpoint that this route leads to; null for the default route.</summary>
+    public string? MtuEndpoint { get; init; }
 
     /// <summary>Gets the UDP port, 0 while none is bound.</summary>
     public required int ListenPort { get; init; }
@@ -140,6 +172,9 @@ public sealed record PeerReport
 
     /// <summary>Gets the age of that name's resolution.</summary>
     public double? ResolvedAge { get; init; }
+
+    /// <summary>Gets why the name did not resolve when it was last asked for; null where it did.</summary>
+    public string? ResolveFault { get; init; }
 
     /// <summary>Gets its allowed IPs.</summary>
     public required IReadOnlyList<string> AllowedIps { get; init; }

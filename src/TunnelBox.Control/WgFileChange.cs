@@ -8,12 +8,12 @@ public static class WgFileChange
 {
     /// <summary>Makes the device what the file says and nothing else (<c>setconf</c>).</summary>
     /// <param name="file">The file.</param>
-    /// <param name="progress">Told of each wait for the resolver.</param>
+    /// <param name="names">Resolves the endpoints, and knows afterwards what they are.</param>
     /// <returns>The change; it shares the secrets' arrays with the file.</returns>
     /// <exception cref="ControlException">An endpoint's name does not resolve.</exception>
-    public static DeviceChange Replace(WgFile file, Action<string> progress)
+    public static DeviceChange Replace(WgFile file, EndpointResolver names)
     {
-        DeviceChange change = Add(file, progress);
+        DeviceChange change = Add(file, names);
         // What the file does not give is taken away.
         change.PrivateKey ??= new byte[KeyText.KeySize];
         change.ListenPort ??= 0;
@@ -24,12 +24,14 @@ public static class WgFileChange
 
     /// <summary>Adds what the file says (<c>addconf</c>).</summary>
     /// <param name="file">The file.</param>
-    /// <param name="progress">Told of each wait for the resolver.</param>
+    /// <param name="names">Resolves the endpoints, and knows afterwards what they are.</param>
     /// <returns>The change; it shares the secrets' arrays with the file.</returns>
     /// <exception cref="ControlException">An endpoint's name does not resolve.</exception>
-    public static DeviceChange Add(WgFile file, Action<string> progress)
+    public static DeviceChange Add(WgFile file, EndpointResolver names)
     {
         ArgumentNullException.ThrowIfNull(file);
+        ArgumentNullException.ThrowIfNull(names);
+        names.ResolveAll(file.Peers.Select(section => section.Endpoint).OfType<HostPort>());
         DeviceChange change = new()
         {
             PrivateKey = file.Interface.PrivateKey,
@@ -42,7 +44,7 @@ public static class WgFileChange
             {
                 PresharedKey = section.PresharedKey,
                 PersistentKeepalive = section.PersistentKeepalive,
-                Endpoint = section.Endpoint is { } endpoint ? EndpointResolver.Resolve(endpoint, progress) : null,
+                Endpoint = section.Endpoint is { } endpoint ? names.Resolve(endpoint) : null,
                 ReplaceAllowedIps = !section.AllowedIps.Exists(entry => entry.Sign != AllowedIpSign.None),
             };
             peer.AllowedIps.AddRange(section.AllowedIps.Select(entry => new AllowedIpChange(entry.Network, entry.Sign == AllowedIpSign.Minus)));
@@ -55,13 +57,13 @@ public static class WgFileChange
     /// <summary>Makes the device what the file says without touching the sessions of peers that stay (<c>syncconf</c>).</summary>
     /// <param name="file">The file.</param>
     /// <param name="running">The device as it is.</param>
-    /// <param name="progress">Told of each wait for the resolver.</param>
+    /// <param name="names">Resolves the endpoints, and knows afterwards what they are.</param>
     /// <returns>The change; it shares the secrets' arrays with the file.</returns>
     /// <exception cref="ControlException">An endpoint's name does not resolve.</exception>
-    public static DeviceChange Sync(WgFile file, DeviceState running, Action<string> progress)
+    public static DeviceChange Sync(WgFile file, DeviceState running, EndpointResolver names)
     {
         ArgumentNullException.ThrowIfNull(running);
-        DeviceChange change = Replace(file, progress);
+        DeviceChange change = Replace(file, names);
         change.ReplacePeers = false;
         Dictionary<PublicKey, PeerStatus> before = running.Peers.DistinctBy(peer => peer.PublicKey).ToDictionary(peer => peer.PublicKey);
         HashSet<PublicKey> after = [.. change.Peers.Select(peer => peer.PublicKey)];

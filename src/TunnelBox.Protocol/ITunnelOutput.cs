@@ -25,6 +25,14 @@ public interface ITunnelOutput
     /// <param name="bytes">Their bytes; 0 for a handshake.</param>
     void Dropped(DropReason reason, int packets, long bytes);
 
+    /// <summary>
+    /// A handshake got no answer within REKEY_TIMEOUT from a peer that was not heard lately either, and is about to be tried
+    /// again: asks whether elsewhere. Called under the tunnel's lock.
+    /// </summary>
+    /// <param name="peer">The peer.</param>
+    /// <returns>Where to try next, or null to stay.</returns>
+    EndpointAddress? NextEndpoint(Peer peer) => null;
+
     /// <summary>Tells of a handshake's or session's progress, for the log.</summary>
     /// <param name="peer">The peer.</param>
     /// <param name="tunnelEvent">What happened.</param>

@@ -122,6 +122,14 @@ public sealed partial class Tunnel
 
         timers.HandshakeAttempts++;
         peer.ClearSource();
+        // A lost message is no reason to leave an address at which the peer was alive a moment ago.
+        bool heardLately = peer.LastReceived != 0 && now - peer.LastReceived <= Limits.NewHandshakeTimeout;
+        if (!heardLately && _output.NextEndpoint(peer) is { } next && (peer.Endpoint is not { } known || known.Remote != next))
+        {
+            peer.SetEndpoint(next);
+            Trace.EndpointChanged(peer);
+        }
+
         Initiate(peer, now, isRetry: true);
     }
 

@@ -203,6 +203,12 @@ public sealed class TunnelTrace
         Tell("endpoint_change", peer, endpoint);
     }
 
+    /// <summary>Something happened around the tunnel that no probe tells: a name was resolved, the MTU followed its route.</summary>
+    /// <param name="name">What, in the manner of the probes' names.</param>
+    /// <param name="peer">Whose, or null for the interface's.</param>
+    /// <param name="detail">What it says, for people.</param>
+    public void Around(string name, Peer? peer, string detail) => Tell(name, peer, detail);
+
     internal void Rekeying(Peer peer, bool retry)
     {
         if (Probes.RekeyAttached)

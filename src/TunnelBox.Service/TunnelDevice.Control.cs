@@ -23,7 +23,14 @@ public sealed partial class TunnelDevice
 
     private void Annotate(ControlCall call)
     {
-        Notes.Apply(call.Read(ControlJson.Default.AnnotateRequest), IsPeer);
+        AnnotateRequest request = call.Read(ControlJson.Default.AnnotateRequest);
+        Notes.Apply(request, IsPeer);
+        if (request.Mtu is { } mtu)
+        {
+            _mtu.Adopt(mtu);
+            _network.Wake();
+        }
+
         call.Done();
     }
 

@@ -51,6 +51,11 @@ public sealed partial class TunnelDevice : ITunnelOutput
     /// <inheritdoc/>
     void ITunnelOutput.Event(Peer peer, TunnelEvent tunnelEvent)
     {
+        if (tunnelEvent is TunnelEvent.InitiationSent or TunnelEvent.InitiationRetried && peer.Endpoint is { } endpoint)
+        {
+            _names.Asked(peer.PublicKey, endpoint.Remote);
+        }
+
         if (_log.IsOn(LogLevel.Verbose))
         {
             _log.Verbose($"peer({peer.PublicKey}) - {Describe(tunnelEvent)}");

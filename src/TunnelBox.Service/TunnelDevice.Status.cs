@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using TunnelBox.Control;
+using TunnelBox.Control.Quick;
 using TunnelBox.Crypto;
 using TunnelBox.Protocol;
 
@@ -36,6 +37,7 @@ public sealed partial class TunnelDevice
     {
         DataPath.Worker[] workers = _workers;
         DataPath.Udp.UdpSockets? sockets = _sockets;
+        MtuRoute? route = _mtu.Route;
         return new DeviceReport
         {
             Interface = InterfaceName,
@@ -43,6 +45,10 @@ public sealed partial class TunnelDevice
             PublicKey = publicKey.IsZero ? null : publicKey.ToString(),
             Up = _link.IsUp,
             Mtu = _link.Mtu,
+            MtuOrigin = _mtu.Origin,
+            MtuLink = route?.LinkName,
+            MtuLinkCarries = route?.Carries,
+            MtuEndpoint = route?.Endpoint?.ToString(),
             ListenPort = ListenPort,
             FirewallMark = _mark,
             Workers = workers.Length,
@@ -79,6 +85,7 @@ public sealed partial class TunnelDevice
             Endpoint = peer.Endpoint?.Remote.ToIPEndPoint().ToString(),
             EndpointName = note?.EndpointHost,
             ResolvedAge = note?.ResolvedAt is { } at ? Math.Max(Math.Round((now - at).TotalSeconds, 3), 0) : null,
+            ResolveFault = _names.FaultOf(peer.PublicKey),
             AllowedIps = [.. allowedIps.NetworksOf(peer).Select(network => network.ToString())],
             PersistentKeepalive = peer.PersistentKeepalive,
             ReceivedBytes = peer.ReceivedBytes,

@@ -76,6 +76,14 @@ public sealed partial class TunnelDevice
             ApplyTunnel(change);
         }
 
+        foreach (PeerChange peer in change.Peers)
+        {
+            if (peer is { Remove: false, Endpoint: { } endpoint })
+            {
+                _names.Given(peer.PublicKey, EndpointAddress.From(endpoint));
+            }
+        }
+
         if (change.ReplacePeers || change.Peers.Exists(peer => peer.Remove))
         {
             Notes.Keep(IsPeer);

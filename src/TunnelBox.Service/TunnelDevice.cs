@@ -51,6 +51,7 @@ public sealed partial class TunnelDevice : ITunnel
         _tunnel = new Tunnel(_arena, _random, BootClock.Instance, TimeProvider.System, new StampStore(options.Settings.StateDirectory, log).Open, this);
         _gate = new HandshakeGate(_tunnel, _queue, _random, this);
         _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock("tb-handshake", outer: "udp"));
+        BuildNetwork();
         _tunnel.Trace.Device = tun.Name;
         _link = new LinkState(tun.Name, IsUp: false, tun.Mtu);
         // The watch follows the interface into other namespaces, so everything it finds is done on a thread that stays at home:
@@ -135,6 +136,7 @@ public sealed partial class TunnelDevice : ITunnel
         _changer.Start();
         _handshakes.Start();
         _watch.Start();
+        _network.Start(_tun.InterfaceIndex);
     }
 
     /// <inheritdoc/>
@@ -150,6 +152,8 @@ public sealed partial class TunnelDevice : ITunnel
             _disposed = true;
         }
 
+        _network.Dispose();
+        _queries.Dispose();
         _watch.Dispose();
         _changes.CompleteAdding();
         if (_changer.IsAlive)
@@ -215,6 +219,11 @@ public sealed partial class TunnelDevice : ITunnel
 
     private void Adopt(LinkState link)
     {
+        if (link.Mtu != _link.Mtu)
+        {
+            _mtu.Seen();
+        }
+
         lock (_stateGate)
         {
             LinkState before = _link;

@@ -14,9 +14,11 @@ internal static class DaemonControl
     /// <summary>Sends the names and host names of a file, where the daemon takes them.</summary>
     /// <param name="interfaceName">The interface.</param>
     /// <param name="file">The file.</param>
+    /// <param name="names">What resolved the file's endpoints.</param>
     /// <param name="replace">Whether what the daemon knew before leaves.</param>
-    public static void Annotate(string interfaceName, WgFile file, bool replace) =>
-        Try(interfaceName, client => PeerAnnotations.TrySend(client, file, replace));
+    /// <param name="mtu">Where the interface's MTU comes from, or null to say nothing of it.</param>
+    public static void Annotate(string interfaceName, WgFile file, EndpointResolver names, bool replace, MtuAnnotation? mtu = null) =>
+        Try(interfaceName, client => PeerAnnotations.TrySend(client, file, names, replace, mtu));
 
     /// <summary>Sends notes, where the daemon takes them; what it knew before stays.</summary>
     /// <param name="interfaceName">The interface.</param>

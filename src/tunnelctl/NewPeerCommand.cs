@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using TunnelBox.Configuration;
+using TunnelBox.Control;
 using TunnelBox.Control.Quick;
 
 namespace TunnelBox.Tunnelctl;
@@ -93,6 +94,6 @@ internal static class NewPeerCommand
     private static void DaemonName(QuickFile found)
     {
         using WgFile file = found.Load(static _ => { });
-        DaemonControl.Annotate(found.InterfaceName, file, replace: false);
+        DaemonControl.Annotate(found.InterfaceName, file, new EndpointResolver(CommandLine.Note), replace: false);
     }
 }

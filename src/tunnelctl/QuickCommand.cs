@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using TunnelBox.Configuration;
+using TunnelBox.Control;
 using TunnelBox.Control.Quick;
 
 namespace TunnelBox.Tunnelctl;
@@ -18,8 +19,10 @@ internal static class QuickCommand
         using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Cancel);
         using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Cancel);
         using Progress progress = new($"{found.InterfaceName}: coming up ({file.Peers.Count} peers)");
-        new TunnelUp(file, found.InterfaceName, CommandLine.Note, () => Volatile.Read(ref cancelled)).Run();
-        DaemonControl.Annotate(found.InterfaceName, file, replace: true);
+        TunnelUp up = new(file, found.InterfaceName, CommandLine.Note, () => Volatile.Read(ref cancelled));
+        up.Run();
+        DaemonControl.Annotate(
+            found.InterfaceName, file, up.Names, replace: true, new MtuAnnotation { Derived = file.Interface.Mtu is null, Value = file.Interface.Mtu ?? up.DerivedMtu });
         return ExitCode.Done;
 
         void Cancel(PosixSignalContext context)

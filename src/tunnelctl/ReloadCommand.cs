@@ -1,4 +1,5 @@
 using TunnelBox.Configuration;
+using TunnelBox.Control;
 using TunnelBox.Control.Quick;
 
 namespace TunnelBox.Tunnelctl;
@@ -19,8 +20,10 @@ internal static class ReloadCommand
         QuickFile found = QuickFile.Find(arguments[0]);
         using WgFile file = found.Load(CommandLine.Note);
         using Progress progress = new($"{found.InterfaceName}: the file is being applied ({file.Peers.Count} peers)");
-        new TunnelReload(file, found.InterfaceName, CommandLine.Note).Run();
-        DaemonControl.Annotate(found.InterfaceName, file, replace: true);
+        TunnelReload reload = new(file, found.InterfaceName, CommandLine.Note);
+        reload.Run();
+        DaemonControl.Annotate(
+            found.InterfaceName, file, reload.Names, replace: true, new MtuAnnotation { Derived = file.Interface.Mtu is null, Value = file.Interface.Mtu });
         return ExitCode.Done;
     }
 }

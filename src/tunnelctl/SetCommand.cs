@@ -25,9 +25,10 @@ internal static class SetCommand
 
         string name = arguments[0];
         List<PeerAnnotation> notes = [];
+        EndpointResolver names = new(CommandLine.Note);
         DeviceChange change = Parse(
             arguments[1..],
-            new SetSources(text => PeerDirectory.Find(name, text).PublicKey, KeyFile.Read, endpoint => EndpointResolver.Resolve(endpoint, CommandLine.Note), CommandLine.Note),
+            new SetSources(text => PeerDirectory.Find(name, text).PublicKey, KeyFile.Read, names.Look, CommandLine.Note),
             notes);
         try
         {
@@ -115,8 +116,9 @@ internal static class SetCommand
                 break;
             case "endpoint":
                 Check(word, WgValues.Endpoint(Bytes(Value(word, words)), out HostPort endpoint));
-                peer.Endpoint = sources.Resolve(endpoint);
-                notes.Add(PeerAnnotations.Of(peer.PublicKey, endpoint, DateTimeOffset.UtcNow));
+                ResolvedEndpoint resolved = sources.Resolve(endpoint);
+                peer.Endpoint = new IPEndPoint(resolved.Addresses[0], endpoint.Port);
+                notes.Add(PeerAnnotations.Of(peer.PublicKey, endpoint, resolved));
                 break;
             case "persistent-keepalive":
                 Check(word, WgValues.Keepalive(Bytes(Value(word, words)), out ushort seconds));
@@ -183,6 +185,6 @@ internal static class SetCommand
 /// <summary>What the words of set lead to outside the command line.</summary>
 /// <param name="FindPeer">Finds a peer by name or the beginning of its key.</param>
 /// <param name="ReadKey">Reads the key in a file.</param>
-/// <param name="Resolve">Finds the address of an endpoint.</param>
+/// <param name="Resolve">Finds the addresses of endpoints.</param>
 /// <param name="Note">Told warnings.</param>
-internal sealed record SetSources(Func<string, PublicKey> FindPeer, Func<string, byte[]> ReadKey, Func<HostPort, IPEndPoint> Resolve, Action<string> Note);
+internal sealed record SetSources(Func<string, PublicKey> FindPeer, Func<string, byte[]> ReadKey, Func<HostPort, ResolvedEndpoint> Resolve, Action<string> Note);

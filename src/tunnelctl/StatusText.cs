@@ -15,7 +15,7 @@ internal static class StatusText
     {
         StringBuilder text = new();
         DeviceReport device = report.Device;
-        text.Append(CultureInfo.InvariantCulture, $"{device.Interface}: {(device.Up ? "up" : "down")}, MTU {device.Mtu}, ");
+        text.Append(CultureInfo.InvariantCulture, $"{device.Interface}: {(device.Up ? "up" : "down")}, MTU {device.Mtu}{Origin(device)}, ");
         text.Append(device.ListenPort == 0 ? "no UDP port" : $"UDP port {device.ListenPort}");
         text.Append(device.FirewallMark == 0 ? string.Empty : $", mark 0x{device.FirewallMark:x}");
         text.Append(CultureInfo.InvariantCulture, $", process {device.Process}\n");
@@ -41,6 +41,16 @@ internal static class StatusText
         return text.ToString();
     }
 
+    private static string Origin(DeviceReport device) => device.MtuOrigin switch
+    {
+        MtuOrigin.File => " (from the file)",
+        MtuOrigin.Hand => " (set by hand; it follows no route)",
+        MtuOrigin.Route when device.MtuLink is not null =>
+            $" (follows the {(device.MtuEndpoint is null ? "default route" : $"route to {device.MtuEndpoint}")} through {device.MtuLink}, which carries {device.MtuLinkCarries})",
+        MtuOrigin.Route => " (waits for a route to follow)",
+        _ => string.Empty,
+    };
+
     private static void Peer(StringBuilder text, PeerReport peer, DateTimeOffset now)
     {
         text.Append(CultureInfo.InvariantCulture, $"\n  {peer.Name ?? peer.PublicKey}: {State(peer)}\n");
@@ -50,7 +60,7 @@ internal static class StatusText
         }
 
         string? name = peer.EndpointName is null ? null
-            : $" ({peer.EndpointName}{(peer.ResolvedAge is { } age ? $", resolved {Ago(age)}" : ", not resolved yet")})";
+            : $" ({peer.EndpointName}{(peer.ResolvedAge is { } age ? $", resolved {Ago(age)}" : ", not resolved yet")}{(peer.ResolveFault is { } fault ? $"; the last attempt failed: {fault}" : string.Empty)})";
         Line(text, "  endpoint", (peer.Endpoint ?? "unknown") + name);
         Line(text, "  allowed", peer.AllowedIps.Count == 0 ? "none" : string.Join(", ", peer.AllowedIps));
         Line(text, "  handshake", peer.LatestHandshake is { } at ? Ago(Math.Max((now - at).TotalSeconds, 0)) : "never");

@@ -30,7 +30,7 @@ public sealed class ParserFuzzTests
         $"set nosuch0 listen-port 1 fwmark 0x20 private-key /dev/null peer {Key} remove preshared-key /dev/null endpoint 192.0.2.1:7 persistent-keepalive off allowed-ips +10.0.0.0/8,-::/0 update-only");
 
     private static readonly SetSources Sources = new(
-        _ => throw new UsageException("There is no such peer."), _ => new byte[32], _ => new IPEndPoint(IPAddress.Loopback, 7), _ => { });
+        _ => throw new UsageException("There is no such peer."), _ => new byte[32], _ => new ResolvedEndpoint([IPAddress.Loopback], null), _ => { });
 
     /// <summary>The parsers under test.</summary>
     public enum Parser

@@ -20,6 +20,9 @@ public sealed class TunnelReload(WgFile file, string interfaceName, Action<strin
     private readonly UndoStack _undo = new(note);
     private readonly UapiClient _client = new(interfaceName);
 
+    /// <summary>Gets what resolved the file's endpoints.</summary>
+    public EndpointResolver Names { get; } = new(note);
+
     /// <summary>Does it.</summary>
     /// <exception cref="ControlException">No daemon serves the interface, a name does not resolve, or a step failed; everything was taken back.</exception>
     /// <exception cref="NetlinkException">The kernel refused a step; everything was taken back.</exception>
@@ -48,7 +51,7 @@ public sealed class TunnelReload(WgFile file, string interfaceName, Action<strin
 
     private DeviceChange Change(DeviceState before)
     {
-        DeviceChange change = WgFileChange.Sync(file, before, note);
+        DeviceChange change = WgFileChange.Sync(file, before, Names);
         if (file.Interface.FirewallMark is null && file.Interface.Table.Kind == RouteTableKind.Auto)
         {
             // The running mark may be the one that "up" chose for the default routes.
@@ -68,7 +71,7 @@ public sealed class TunnelReload(WgFile file, string interfaceName, Action<strin
     {
         using WgFile running = before.ToWgFile();
         using DeviceState now = _client.Get();
-        _client.Set(WgFileChange.Sync(running, now, note));
+        _client.Set(WgFileChange.Sync(running, now, new EndpointResolver(note)));
     }
 
     private void Addresses(NetworkSettings settings, Link link)

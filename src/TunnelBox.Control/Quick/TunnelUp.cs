@@ -16,6 +16,12 @@ public sealed class TunnelUp(WgFile file, string interfaceName, Action<string> n
     private readonly UndoStack _undo = new(note);
     private readonly UapiClient _client = new(interfaceName);
 
+    /// <summary>Gets what resolved the file's endpoints.</summary>
+    public EndpointResolver Names { get; } = new(note, cancelled);
+
+    /// <summary>Gets the MTU in bytes that was derived because the file gives none; null where it gives one.</summary>
+    public int? DerivedMtu { get; private set; }
+
     /// <summary>Does it.</summary>
     /// <exception cref="ControlException">A step failed; everything was taken back.</exception>
     /// <exception cref="NetlinkException">The kernel refused a step; everything was taken back.</exception>
@@ -47,7 +53,7 @@ public sealed class TunnelUp(WgFile file, string interfaceName, Action<string> n
             ?? throw new ControlException($"{interfaceName}: the daemon made no interface in this network namespace; look at its log.");
         Checkpoint();
 
-        DeviceChange change = WgFileChange.Replace(file, note);
+        DeviceChange change = WgFileChange.Replace(file, Names);
         _client.Set(change);
         Checkpoint();
 
@@ -58,7 +64,8 @@ public sealed class TunnelUp(WgFile file, string interfaceName, Action<string> n
 
         using (DeviceState device = _client.Get())
         {
-            settings.SetMtu(link, file.Interface.Mtu ?? TunnelMtu.Derive(settings, device));
+            DerivedMtu = file.Interface.Mtu is null ? TunnelMtu.Derive(settings, device) : null;
+            settings.SetMtu(link, file.Interface.Mtu ?? DerivedMtu!.Value);
             settings.SetUp(link, true);
             Checkpoint();
             if (TunnelDns.Set(file.Interface, interfaceName))

@@ -44,6 +44,7 @@ internal static class Rtnetlink
 
     public const ushort IFA_ADDRESS = 1;
     public const ushort IFA_LOCAL = 2;
+    public const byte IFA_F_TENTATIVE = 0x40;
 
     public const ushort RTA_DST = 1;
     public const ushort RTA_OIF = 4;
@@ -56,6 +57,8 @@ internal static class Rtnetlink
 
     public const byte RT_TABLE_COMPAT = 252;
     public const uint RT_TABLE_MAIN = 254;
+    public const uint RT_TABLE_LOCAL = 255;
+    public const uint RTM_F_CLONED = 0x200;
     public const byte RT_SCOPE_UNIVERSE = 0;
     public const byte RT_SCOPE_LINK = 253;
     public const byte RT_SCOPE_HOST = 254;
