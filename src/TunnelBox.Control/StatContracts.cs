@@ -61,6 +61,9 @@ public sealed record StatReason
     /// <summary>Gets their bytes, as they were when they were dropped.</summary>
     public long Bytes { get; init; }
 
+    /// <summary>Gets the seconds since it last happened, to a second; null for never.</summary>
+    public double? Age { get; init; }
+
     /// <summary>Gets what it means, one sentence.</summary>
     public required string Meaning { get; init; }
 

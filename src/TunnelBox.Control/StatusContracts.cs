@@ -155,6 +155,12 @@ public sealed record PeerReport
     /// <summary>Gets how it is.</summary>
     public required PeerLiveness State { get; init; }
 
+    /// <summary>Gets whether what is sent gets there and back.</summary>
+    public required PeerHealth Health { get; init; }
+
+    /// <summary>Gets what the health is judged by, a sentence; null where there is nothing to say.</summary>
+    public string? HealthDetail { get; init; }
+
     /// <summary>Gets the age of the last thing that arrived from it and was authenticated; null for never.</summary>
     public double? ReceivedAge { get; init; }
 
@@ -166,6 +172,9 @@ public sealed record PeerReport
 
     /// <summary>Gets where it is; null while unknown.</summary>
     public string? Endpoint { get; init; }
+
+    /// <summary>Gets a value indicating whether the endpoint was learned from the peer's packets and stands in no configuration.</summary>
+    public bool EndpointLearned { get; init; }
 
     /// <summary>Gets the host name its endpoint was written as.</summary>
     public string? EndpointName { get; init; }

@@ -14,6 +14,7 @@ public sealed class Peer : IndexOwner
     private Keypair? _previous;
     private Keypair? _next;
     private Endpoint? _endpoint;
+    private Endpoint? _written;
     private PeerDrops _drops;
     private long _receivedPackets;
     private long _receivedBytes;
@@ -40,6 +41,9 @@ public sealed class Peer : IndexOwner
 
     /// <summary>Gets the peer's timers.</summary>
     public Timers Timers { get; } = new();
+
+    /// <summary>Gets a value indicating whether the peer is somewhere else than configuration says: it was learned from its packets.</summary>
+    public bool HasLearnedEndpoint => Endpoint is { } known && Volatile.Read(ref _written)?.Remote != known.Remote;
 
     /// <summary>Gets the packets that wait for a session.</summary>
     public StagedQueue Staged { get; } = new();
@@ -76,6 +80,9 @@ public sealed class Peer : IndexOwner
 
     /// <summary>Gets a value indicating whether the peer was removed from its tunnel.</summary>
     public bool IsRemoved => Volatile.Read(ref _removed) != 0;
+
+    /// <summary>Gets or sets the answers given to the peer's initiations since a session with it was last known to work.</summary>
+    internal int UnusedResponses { get; set; }
 
     /// <summary>Gets the handshake in progress; under the tunnel's lock.</summary>
     internal Handshake Handshake { get; }
@@ -131,7 +138,12 @@ public sealed class Peer : IndexOwner
 
     /// <summary>Sets the endpoint from configuration.</summary>
     /// <param name="remote">The peer's address.</param>
-    internal void SetEndpoint(in EndpointAddress remote) => Volatile.Write(ref _endpoint, new Endpoint(remote, default));
+    internal void SetEndpoint(in EndpointAddress remote)
+    {
+        Endpoint written = new(remote, default);
+        Volatile.Write(ref _written, written);
+        Volatile.Write(ref _endpoint, written);
+    }
 
     /// <summary>Forgets the sticky source, so that the kernel chooses anew: after silence the old path is suspect.</summary>
     internal void ClearSource()

@@ -16,8 +16,25 @@ public sealed partial class Tunnel
             long asked = peer.Timers.LastInitiation;
             bool everAsked = asked != long.MinValue;
             bool unanswered = everAsked && asked > received && (peer.Timers.HandshakeAttempts > 0 || now - asked > Limits.RekeyTimeout);
-            return new PeerContact(received == 0 ? null : Math.Max(now - received, 0), everAsked ? now - asked : null, unanswered);
+            long dueAt = peer.Timers.NewHandshake;
+            return new PeerContact(received == 0 ? null : Math.Max(now - received, 0), everAsked ? now - asked : null, unanswered)
+            {
+                DataUnansweredFor = dueAt == 0 ? null : Math.Max(now - (dueAt - Limits.NewHandshakeTimeout - peer.Timers.Jitter), 0),
+                UnusedResponses = peer.UnusedResponses,
+            };
         }
+    }
+
+    /// <summary>Describes the session that seals packets to a peer.</summary>
+    /// <param name="peer">The peer.</param>
+    /// <returns>The session, or null where there is none.</returns>
+    public PeerSession? SessionOf(Peer peer)
+    {
+        ArgumentNullException.ThrowIfNull(peer);
+        long now = Now();
+        return peer.Current is { } session
+            ? new PeerSession(session.LocalIndex, session.RemoteIndex, session.IsInitiator, now - session.Created, session.SentPackets, session.CanSend(now))
+            : null;
     }
 
     /// <summary>Begins a handshake now, where the protocol allows one: at most one in REKEY_TIMEOUT.</summary>

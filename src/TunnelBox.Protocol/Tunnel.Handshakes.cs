@@ -91,6 +91,7 @@ public sealed partial class Tunnel
         {
             Trace.HandshakeSent(peer, MessageType.Response, keys.LocalIndex, response.Length);
             Transmit(peer, response, endpoint, now);
+            peer.UnusedResponses++;
             _output.Event(peer, TunnelEvent.ResponseSent);
         }
     }
@@ -121,6 +122,7 @@ public sealed partial class Tunnel
         peer.AddReceived(1, message.Length, now);
         peer.Timers.AuthenticatedReceived(now);
         peer.Timers.HandshakeComplete();
+        peer.UnusedResponses = 0;
         peer.HandshakeCompleted(UnixNanoseconds());
         Trace.HandshakeCompleted(peer, initiator: true, now - peer.Timers.LastInitiation);
         _output.Event(peer, TunnelEvent.ResponseReceived);

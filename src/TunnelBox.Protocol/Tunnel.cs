@@ -133,6 +133,7 @@ public sealed partial class Tunnel : IDisposable
         if (peer.Promote(keypair, _discard))
         {
             peer.Timers.HandshakeComplete();
+            peer.UnusedResponses = 0;
             peer.HandshakeCompleted(UnixNanoseconds());
             Trace.HandshakeCompleted(peer, initiator: false, Now() - keypair.Created);
             _output.Event(peer, TunnelEvent.SessionEstablished);

@@ -11,13 +11,14 @@ public sealed partial class TunnelDevice
     private static readonly PortFlow[] s_inner = [PortFlow.InnerReceived, PortFlow.InnerSent];
     private static readonly PortFlow[] s_outer = [PortFlow.OuterReceived, PortFlow.OuterSent];
 
-    private static StatReason[] Reasons(CounterTotals totals) =>
+    private static StatReason[] Reasons(CounterTotals totals, ReasonAges? ages, long now) =>
     [
         .. DropReasons.All.Select(reason => new StatReason
         {
             Name = reason.Name,
             Packets = totals.Drops(reason.Reason),
             Bytes = totals.DropBytes(reason.Reason),
+            Age = ages?.Of(reason.Reason, now) is { } age ? age / Limits.Second : null,
             Meaning = reason.Meaning,
             Remedy = reason.Remedy,
         }),
@@ -57,7 +58,7 @@ public sealed partial class TunnelDevice
             InBytes = totals.InBytes,
             OutPackets = totals.OutPackets,
             OutBytes = totals.OutBytes,
-            Reasons = Reasons(totals),
+            Reasons = Reasons(totals, _health.Ages, _tunnel.Now()),
             Workers = [.. _counters.ReadEach().Select(each => Worker(each.Block, each.Totals))],
         };
     }
@@ -87,7 +88,7 @@ public sealed partial class TunnelDevice
                 InBytes = peer.ReceivedBytes,
                 OutPackets = peer.SentPackets,
                 OutBytes = peer.SentBytes,
-                Reasons = Reasons(peer.Drops.Read()),
+                Reasons = Reasons(peer.Drops.Read(), _health.AgesOf(peer), _tunnel.Now()),
                 Workers = [],
             };
     }

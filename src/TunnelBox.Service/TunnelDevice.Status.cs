@@ -72,6 +72,7 @@ public sealed partial class TunnelDevice
     private PeerReport Report(Peer peer, AllowedIps<Peer> allowedIps, DateTimeOffset now)
     {
         PeerContact contact = _tunnel.ContactOf(peer);
+        HealthReading health = _health.Read(peer, contact);
         PeerNote? note = Notes.Find(peer.PublicKey);
         long handshake = peer.LastHandshake;
         return new PeerReport
@@ -79,10 +80,13 @@ public sealed partial class TunnelDevice
             PublicKey = peer.PublicKey.ToString(),
             Name = note?.Name,
             State = PeerStates.Of(contact, peer.PersistentKeepalive != 0),
+            Health = health.Health,
+            HealthDetail = health.Detail,
             ReceivedAge = Seconds(contact.ReceivedAge),
             AskedAge = Seconds(contact.AskedAge),
             LatestHandshake = handshake == 0 ? null : DateTimeOffset.UnixEpoch.AddTicks(handshake / 100),
             Endpoint = peer.Endpoint?.Remote.ToIPEndPoint().ToString(),
+            EndpointLearned = peer.HasLearnedEndpoint,
             EndpointName = note?.EndpointHost,
             ResolvedAge = note?.ResolvedAt is { } at ? Math.Max(Math.Round((now - at).TotalSeconds, 3), 0) : null,
             ResolveFault = _names.FaultOf(peer.PublicKey),

@@ -30,6 +30,7 @@ public sealed partial class TunnelDevice : ITunnel
     private readonly HandshakeQueue _queue = new();
     private readonly HandshakeGate _gate;
     private readonly HandshakeThread _handshakes;
+    private readonly HealthWatch _health;
     private readonly Counters _counters = new();
     private CounterBlock[] _workerCounters = [];
     private readonly BlockingCollection<Action> _changes = [];
@@ -52,6 +53,7 @@ public sealed partial class TunnelDevice : ITunnel
         _gate = new HandshakeGate(_tunnel, _queue, _random, this);
         _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock("tb-handshake", outer: "udp"));
         BuildNetwork();
+        _health = new HealthWatch(_tunnel, _counters.Read);
         _tunnel.Trace.Device = tun.Name;
         _link = new LinkState(tun.Name, IsUp: false, tun.Mtu);
         // The watch follows the interface into other namespaces, so everything it finds is done on a thread that stays at home:
@@ -135,6 +137,7 @@ public sealed partial class TunnelDevice : ITunnel
 
         _changer.Start();
         _handshakes.Start();
+        _health.Start();
         _watch.Start();
         _network.Start(_tun.InterfaceIndex);
     }
@@ -166,6 +169,7 @@ public sealed partial class TunnelDevice : ITunnel
             Down();
         }
 
+        _health.Dispose();
         _handshakes.Dispose();
         _tunnel.Dispose();
         _tun.Dispose();

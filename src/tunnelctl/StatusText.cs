@@ -54,6 +54,11 @@ internal static class StatusText
     private static void Peer(StringBuilder text, PeerReport peer, DateTimeOffset now)
     {
         text.Append(CultureInfo.InvariantCulture, $"\n  {peer.Name ?? peer.PublicKey}: {State(peer)}\n");
+        if (peer.HealthDetail is not null)
+        {
+            Line(text, "  health", $"{peer.Health.ToString().ToLowerInvariant()}: {peer.HealthDetail}");
+        }
+
         if (peer.Name is not null)
         {
             Line(text, "  key", peer.PublicKey);
