@@ -84,6 +84,9 @@ public sealed class Peer : IndexOwner
     /// <summary>Gets or sets the answers given to the peer's initiations since a session with it was last known to work.</summary>
     internal int UnusedResponses { get; set; }
 
+    /// <summary>Gets a value indicating whether an endpoint was ever set, so that where the peer is was not only learned from it; under the tunnel's lock.</summary>
+    internal bool HasConfiguredEndpoint { get; private set; }
+
     /// <summary>Gets the handshake in progress; under the tunnel's lock.</summary>
     internal Handshake Handshake { get; }
 
@@ -140,6 +143,7 @@ public sealed class Peer : IndexOwner
     /// <param name="remote">The peer's address.</param>
     internal void SetEndpoint(in EndpointAddress remote)
     {
+        HasConfiguredEndpoint = true;
         Endpoint written = new(remote, default);
         Volatile.Write(ref _written, written);
         Volatile.Write(ref _endpoint, written);

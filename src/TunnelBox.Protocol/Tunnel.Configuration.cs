@@ -34,6 +34,24 @@ public sealed partial class Tunnel
             }
         }
 
+        /// <summary>Gets where the peers are now whose endpoint was ever set, in no order; those that came by themselves are left out.</summary>
+        public IReadOnlyList<EndpointAddress> ConfiguredEndpoints
+        {
+            get
+            {
+                List<EndpointAddress> endpoints = [];
+                foreach (Peer peer in _tunnel._peers.Values)
+                {
+                    if (peer.HasConfiguredEndpoint && peer.Endpoint is { } endpoint)
+                    {
+                        endpoints.Add(endpoint.Remote);
+                    }
+                }
+
+                return endpoints;
+            }
+        }
+
         /// <summary>Gets our public key, or zero while no private key is set.</summary>
         public PublicKey PublicKey => _tunnel._identity?.PublicKey ?? default;
 

@@ -10,11 +10,16 @@ namespace TunnelBox.Service;
 /// <content>What follows the network around the tunnel: the MTU its route, endpoints their names.</content>
 public sealed partial class TunnelDevice : INamedPeers
 {
+    // A second each: roaming is rare, and its route most often the same.
+    private const int TicksPerEndpointLook = 5;
+
     private readonly NameQueries _queries = new(Dns.GetHostAddresses);
     private EndpointNames _names = null!;
     private MtuFollower _mtu = null!;
     private NetworkWatch _network = null!;
     private HashSet<IPAddress> _followed = [];
+    private int _ticks;
+    private volatile bool _endpointsSet;
 
     /// <inheritdoc/>
     bool INamedPeers.TryLook(PublicKey peer, out PeerContact contact, out EndpointAddress endpoint)
@@ -47,8 +52,9 @@ public sealed partial class TunnelDevice : INamedPeers
             asks = found.Current is not null || found.Staged.Count > 0 || found.PersistentKeepalive != 0;
         }
 
+        EndpointsSet();
         _tunnel.Trace.EndpointChanged(found);
-        _log.Info($"peer({peer}) - {name} leads to {to.ToIPEndPoint()}; sending there from now on");
+        _log.Info($"{peer} - {name} leads to {to.ToIPEndPoint()}; sending there from now on");
         if (asks && _workers.Length > 0)
         {
             // A session that is alive goes on there; where another machine answers to the name, only a handshake finds it soon.
@@ -72,7 +78,7 @@ public sealed partial class TunnelDevice : INamedPeers
         }
         else
         {
-            _log.Verbose($"peer({peer}) - {sentence}");
+            _log.Verbose($"{peer} - {sentence}");
         }
     }
 
@@ -119,11 +125,11 @@ public sealed partial class TunnelDevice : INamedPeers
         }
 
         bool follows = _mtu.Origin == MtuOrigin.Route;
-        if (follows)
+        if (follows && (_endpointsSet || ++_ticks % TicksPerEndpointLook == 0))
         {
             // A peer that has roamed or was given another endpoint is reached over another route, without any change of the network.
-            HashSet<IPAddress> endpoints = [.. Endpoints()];
-            if (!endpoints.SetEquals(_followed))
+            _endpointsSet = false;
+            if (!_followed.SetEquals(Endpoints()))
             {
                 _mtu.Look();
             }
@@ -132,20 +138,27 @@ public sealed partial class TunnelDevice : INamedPeers
         return named || follows;
     }
 
-    private IEnumerable<IPAddress> Endpoints()
+    private void EndpointsSet()
     {
-        IReadOnlyList<Peer> peers;
+        _endpointsSet = true;
+        _network.Wake();
+    }
+
+    // Only those that configuration gave: a client that comes by itself over some other network must not change the MTU for all.
+    private HashSet<IPAddress> Endpoints()
+    {
+        IReadOnlyList<EndpointAddress> endpoints;
         using (Tunnel.Edit edit = _tunnel.BeginEdit())
         {
-            peers = edit.Peers;
+            endpoints = edit.ConfiguredEndpoints;
         }
 
-        return peers.Select(peer => peer.Endpoint?.Remote.ToIPEndPoint().Address).OfType<IPAddress>();
+        return [.. endpoints.Select(endpoint => endpoint.ToIPEndPoint().Address)];
     }
 
     private MtuRoute? FindMtuRoute()
     {
-        _followed = [.. Endpoints()];
+        _followed = Endpoints();
         try
         {
             // Opened anew each time: changes are rare, and a socket that failed once is not failed for ever.

@@ -76,12 +76,19 @@ public sealed partial class TunnelDevice
             ApplyTunnel(change);
         }
 
+        bool anyEndpoint = false;
         foreach (PeerChange peer in change.Peers)
         {
             if (peer is { Remove: false, Endpoint: { } endpoint })
             {
                 _names.Given(peer.PublicKey, EndpointAddress.From(endpoint));
+                anyEndpoint = true;
             }
+        }
+
+        if (anyEndpoint)
+        {
+            EndpointsSet();
         }
 
         if (change.ReplacePeers || change.Peers.Exists(peer => peer.Remove))

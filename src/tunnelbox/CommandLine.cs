@@ -33,6 +33,11 @@ internal sealed record CommandLine(Command Command, string InterfaceName = "", b
         Makes the interface, serves /var/run/wireguard/INTERFACE-NAME.sock for wg(8) and tunnelctl, returns when the tunnel is
         ready and stays in the background. The tunnel ends when the interface is deleted, its socket file is removed, or on SIGTERM.
 
+        While it runs it follows the network it was started in. An MTU that "tunnelctl up" derived follows the route to the
+        endpoints, until somebody sets another by hand. An endpoint that tunnelctl was given as a name is resolved again when the
+        network changes and when its peer has owed an answer for 135 s; after each handshake without an answer the next address
+        of the name is tried. A peer that was heard from another address stays there until then.
+
           -f, --foreground   stay in the foreground; the log goes to standard error
           --version          say the version
           --help             say this

@@ -76,6 +76,8 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
 
     public Action<byte[], EndpointAddress, byte>? Transmit { get; set; }
 
+    public Func<Peer, EndpointAddress?>? Next { get; set; }
+
     /// <summary>Introduces two nodes to each other and joins their outer ports; datagrams pass through <paramref name="wire"/>.</summary>
     public static void Join(MemoryNode a, MemoryNode b, Func<byte[], byte[]?>? wire = null, byte[]? presharedKey = null)
     {
@@ -161,6 +163,8 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
     }
 
     public void Dropped(DropReason reason, int packets, long bytes) => _drops[reason] = _drops.GetValueOrDefault(reason) + packets;
+
+    public EndpointAddress? NextEndpoint(Peer peer) => Next?.Invoke(peer);
 
     public void Event(Peer peer, TunnelEvent tunnelEvent) => Events.Add(tunnelEvent);
 

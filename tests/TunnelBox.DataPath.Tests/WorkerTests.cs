@@ -145,6 +145,32 @@ public sealed class WorkerTests : TwoNodes
     }
 
     [Fact]
+    public void An_initiation_without_answer_is_repeated_at_the_next_endpoint_unless_the_peer_was_heard_lately()
+    {
+        Establish();
+        EndpointAddress home = B.Address;
+        EndpointAddress other = home with { Port = 7 };
+        var sent = new List<(int Length, EndpointAddress To)>();
+        A.Transmit = (bytes, to, _) => sent.Add((bytes.Length, to));
+        B.Transmit = null;
+        A.Next = peer => peer.Endpoint!.Remote == home ? other : home;
+
+        // A renewal right after something was heard stays at home for its first repetition.
+        Clock.Advance(2);
+        Assert.Equal(HandshakeStart.TooSoon, A.Tunnel.BeginHandshake(A.PeerOf(B), out _, out _));
+        Clock.Advance(4);
+        Assert.Equal(HandshakeStart.Begun, A.Tunnel.BeginHandshake(A.PeerOf(B), out _, out _));
+        for (int tick = 0; tick < 170; tick++)
+        {
+            Settle();
+            Clock.Advance(0.1);
+        }
+
+        EndpointAddress[] asked = [.. sent.Where(one => one.Length == InitiationMessage.Size).Select(one => one.To)];
+        Assert.Equal([home, home, other, home], asked);
+    }
+
+    [Fact]
     public void A_lost_session_is_renewed_when_data_gets_no_answer_for_15_seconds()
     {
         Establish();

@@ -55,6 +55,14 @@ internal sealed class NetworkNamespace
             }
         }
 
+        foreach (string path in Directory.Exists("/etc/netns") ? Directory.GetDirectories("/etc/netns") : [])
+        {
+            if (Names.IsLeftOver(Path.GetFileName(path)))
+            {
+                Directory.Delete(path, recursive: true);
+            }
+        }
+
         foreach (string folder in (string[])["/var/run/wireguard", "/run/tunnelbox"])
         {
             foreach (string path in Directory.Exists(folder) ? Directory.GetFiles(folder) : [])
@@ -85,6 +93,10 @@ internal sealed class NetworkNamespace
         }
 
         await RunningProcess.RunAsync(["ip", "netns", "del", name], limit.Token);
+        if (Directory.Exists(FilesOf(name)))
+        {
+            Directory.Delete(FilesOf(name), recursive: true);
+        }
     }
 
     /// <summary>The ids of the processes whose current namespace this is.</summary>
@@ -130,6 +142,12 @@ internal sealed class NetworkNamespace
         return RunAsync("sysctl", "-q", "-w", setting);
     }
 
+    /// <summary>Writes the <c>/etc/hosts</c> of programs in here; one that runs sees each later change of it.</summary>
+    public void SetHosts(string text) => SetFile("hosts", text);
+
+    /// <summary>Writes the <c>/etc/resolv.conf</c> of programs in here; one that runs sees each later change of it.</summary>
+    public void SetResolver(string text) => SetFile("resolv.conf", text);
+
     /// <summary>Loads an nftables ruleset here.</summary>
     public async Task NftAsync(string ruleset)
     {
@@ -148,6 +166,15 @@ internal sealed class NetworkNamespace
         CommandResult result = await RunningProcess.RunAsync(["ip", "netns", "pids", name], deadline);
         return [.. result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
             .Select(static line => int.Parse(line, CultureInfo.InvariantCulture))];
+    }
+
+    // ip netns exec lays these files over those in /etc.
+    private static string FilesOf(string name) => Path.Combine("/etc/netns", name);
+
+    private void SetFile(string file, string text)
+    {
+        Directory.CreateDirectory(FilesOf(Name));
+        File.WriteAllText(Path.Combine(FilesOf(Name), file), text);
     }
 
     private string[] Inside(IReadOnlyList<string> argv)
