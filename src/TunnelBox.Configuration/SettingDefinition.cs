@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text;
 
 namespace TunnelBox.Configuration;
@@ -15,12 +16,21 @@ public sealed record SettingDefinition(
     string Default,
     Func<TunnelBoxSettings, string, TunnelBoxSettings?> Set)
 {
+    /// <summary>Metrics are not served.</summary>
+    public const string MetricsOff = "off";
+
+    /// <summary>Metrics are served at a Unix socket of the interface's name.</summary>
+    public const string MetricsSocket = "socket";
+
+    // What fits into the kernel's sockaddr_un with its end.
+    private const int MaxSocketPath = 107;
+
     /// <summary>Gets every setting.</summary>
     public static IReadOnlyList<SettingDefinition> All { get; } =
     [
-        new("Workers", "0 to 64 is allowed, 0 for one worker a CPU.", "Threads that move packets.", "0",
+        new("Workers", "0 to 64 is allowed; 0 leaves it to the program, which takes one.", "Threads that move packets.", "0",
             (s, text) => Number(text, 0, 64) is { } n ? s with { Workers = n } : null),
-        Flag("PinWorkers", "Whether each worker keeps to one CPU.", false, (s, on) => s with { PinWorkers = on }),
+        Flag("PinWorkers", "Whether each worker keeps to one CPU, where there are more CPUs than workers.", false, (s, on) => s with { PinWorkers = on }),
         new("LogLevel", "silent, error, warning, info or debug is allowed.", "How much the log says.", "info",
             (s, text) => Level(text) is { } level ? s with { LogLevel = level } : null),
         new("Mtu", "576 to 65535 bytes are allowed.", "MTU of a new interface until another is set.", "1420",
@@ -32,6 +42,12 @@ public sealed record SettingDefinition(
         Flag("UdpOffload", "Whether the UDP socket may use UDP_SEGMENT and UDP_GRO.", true, (s, on) => s with { UdpOffload = on }),
         new("Aead", "\"auto\" or an engine's name of lower-case letters, digits and '-' is allowed.", "Which AEAD engine seals packets.", "auto",
             (s, text) => text.Length is > 0 and <= 32 && text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-') ? s with { Aead = text } : null),
+        new("Metrics", "off, socket (INTERFACE.metrics in RuntimeDirectory), the absolute path of a socket, or ADDRESS:PORT such as 127.0.0.1:9586 is allowed.",
+            "Where Prometheus finds metrics, at /metrics.", MetricsOff,
+            (s, text) => text is MetricsOff or MetricsSocket || IsPath(text) || IsEndpoint(text) ? s with { Metrics = text } : null),
+        new("Otlp", "off, or the http or https address of an OpenTelemetry collector such as http://127.0.0.1:4318 is allowed.", "Where metrics are sent, as OTLP over HTTP.", "off",
+            (s, text) => text == "off" ? s with { Otlp = null }
+                : Uri.TryCreate(text, UriKind.Absolute, out Uri? collector) && collector.Scheme is "http" or "https" && collector.UserInfo.Length == 0 ? s with { Otlp = collector } : null),
         new("OuterPort", "auto, udp or xdp is allowed.", "How datagrams reach the network.", "auto",
             (s, text) => text is "auto" or "udp" or "xdp" ? s with { OuterPort = text } : null),
     ];
@@ -48,6 +64,10 @@ public sealed record SettingDefinition(
     private static SettingDefinition Directory(string name, string meaning, string initial, Func<TunnelBoxSettings, string, TunnelBoxSettings> set) => new(
         name, "the absolute path of a directory is allowed.", meaning, initial,
         (s, text) => text.StartsWith('/') && !text.Contains('\0') ? set(s, text) : null);
+
+    private static bool IsPath(string text) => text.StartsWith('/') && !text.Contains('\0') && Encoding.UTF8.GetByteCount(text) <= MaxSocketPath;
+
+    private static bool IsEndpoint(string text) => text.Contains(':') && IPEndPoint.TryParse(text, out IPEndPoint? endpoint) && endpoint.Port != 0;
 
     private static int? Number(string text, uint low, uint high) =>
         IpText.TryParseDecimal(Encoding.UTF8.GetBytes(text), high, out uint number) && number >= low ? (int)number : null;

@@ -31,7 +31,7 @@ public sealed record TunnelBoxSettings
     /// <summary>The environment variable that names the file.</summary>
     public const string PathVariable = "TUNNELBOX_CONFIG";
 
-    /// <summary>Gets the number of workers, each a thread with queues and sockets of its own; 0 for one a CPU, at most 64.</summary>
+    /// <summary>Gets the number of workers, each a thread with queues and sockets of its own, at most 64; 0 leaves it to the program, which takes one.</summary>
     public int Workers { get; init; }
 
     /// <summary>Gets a value indicating whether each worker keeps to one CPU.</summary>
@@ -60,6 +60,12 @@ public sealed record TunnelBoxSettings
 
     /// <summary>Gets the name of the AEAD engine, or "auto" for the fastest that passes its self-test.</summary>
     public string Aead { get; init; } = "auto";
+
+    /// <summary>Gets where metrics are served: "off", "socket" for a Unix socket in <see cref="RuntimeDirectory"/>, a socket's path, or ADDRESS:PORT.</summary>
+    public string Metrics { get; init; } = SettingDefinition.MetricsOff;
+
+    /// <summary>Gets the OpenTelemetry collector that metrics are sent to, or null for none.</summary>
+    public Uri? Otlp { get; init; }
 
     /// <summary>Gets the outer port: "auto", "udp" or "xdp".</summary>
     public string OuterPort { get; init; } = "auto";

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using TunnelBox.Crypto;
 using TunnelBox.Linux.Libc;
+using TunnelBox.Linux.Processes;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
 
@@ -69,6 +70,9 @@ public sealed unsafe class Worker : IDisposable
         set => _outbound.Mtu = value;
     }
 
+    /// <summary>Gets the processor that the thread keeps to, or null where the kernel chooses.</summary>
+    public int? Cpu { get; init; }
+
     /// <summary>Starts the thread.</summary>
     public void Start() => _thread.Start();
 
@@ -115,6 +119,12 @@ public sealed unsafe class Worker : IDisposable
 
     private void Run()
     {
+        if (Cpu is { } cpu)
+        {
+            // One that went offline since it was chosen: the kernel chooses then.
+            _ = CpuAffinity.Pin(cpu);
+        }
+
         Span<int> descriptors = stackalloc int[8];
         int count = _inner.GetPollDescriptors(descriptors);
         count += _outer.GetPollDescriptors(descriptors[count..]);

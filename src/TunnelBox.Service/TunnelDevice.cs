@@ -6,6 +6,7 @@ using TunnelBox.DataPath.Tun;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.Linux.Clock;
 using TunnelBox.Linux.Libc;
+using TunnelBox.Linux.Processes;
 using TunnelBox.Linux.Tracing;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
@@ -140,6 +141,7 @@ public sealed partial class TunnelDevice : ITunnel
         _health.Start();
         _watch.Start();
         _network.Start(_tun.InterfaceIndex);
+        StartMetrics();
     }
 
     /// <inheritdoc/>
@@ -157,6 +159,7 @@ public sealed partial class TunnelDevice : ITunnel
 
         _network.Dispose();
         _queries.Dispose();
+        StopMetrics();
         _watch.Dispose();
         _changes.CompleteAdding();
         if (_changer.IsAlive)
@@ -321,9 +324,14 @@ public sealed partial class TunnelDevice : ITunnel
     {
         var workers = new Worker[_tun.Ports.Count];
         _workerCounters = [.. workers.Select((_, i) => _counters.AddBlock($"tb-worker-{i}", _tun.Ports[i].Description, sockets.Ports[i].Description))];
+        int[] cpus = CpusFor(workers.Length);
         for (int i = 0; i < workers.Length; i++)
         {
-            workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], sockets.Ports[i], _aead.Create(), _gate, _workerCounters[i]) { Mtu = _link.Mtu };
+            workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], sockets.Ports[i], _aead.Create(), _gate, _workerCounters[i])
+            {
+                Mtu = _link.Mtu,
+                Cpu = i < cpus.Length ? cpus[i] : null,
+            };
         }
 
         _workers = workers;
@@ -331,6 +339,24 @@ public sealed partial class TunnelDevice : ITunnel
         {
             worker.Start();
         }
+    }
+
+    // A worker on every processor would leave handshakes and everything else of the machine to wait for it.
+    private int[] CpusFor(int workers)
+    {
+        if (!_options.Settings.PinWorkers)
+        {
+            return [];
+        }
+
+        int[] allowed = CpuAffinity.Allowed();
+        if (allowed.Length > workers)
+        {
+            return allowed;
+        }
+
+        _log.Warning($"{InterfaceName}: PinWorkers has no effect: {workers} workers need more than the {allowed.Length} processors there are");
+        return [];
     }
 
     private void StopWorkers()
