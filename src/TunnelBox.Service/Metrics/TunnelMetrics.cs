@@ -31,7 +31,8 @@ public sealed class TunnelMetrics : IDisposable
         Meter.CreateObservableGauge(
             "wireguard.latest_handshake.seconds", () => EachPeer(peer => peer.Report.LatestHandshake?.ToUnixTimeSeconds() ?? 0), "s", "Unix time of the last handshake with the peer; 0 for never.");
         Meter.CreateObservableGauge("tunnelbox.peer.last_received.seconds", LastReceived, "s", "Unix time at which something authenticated last arrived from the peer; 0 for never.");
-        Meter.CreateObservableGauge("tunnelbox.peer.state", States, null, "1 for the state that the peer is in: never, active, idle or silent.");
+        Meter.CreateObservableGauge("tunnelbox.peer.state", () => Each("state", peer => peer.State), null, "1 for the state that the peer is in: never, active, idle or silent.");
+        Meter.CreateObservableGauge("tunnelbox.peer.health", () => Each("health", peer => peer.Health), null, "1 for the peer's health: quiet, well, stalled, unheard or replays.");
         Meter.CreateObservableGauge("tunnelbox.peer.waiting_packets", () => EachPeer(peer => (long)peer.Report.WaitingPackets), "{packet}", "Packets that wait for a session with the peer.");
         Meter.CreateObservableCounter("tunnelbox.peer.drops", PeerDrops, "{packet}", "Packets and handshakes of the peer that ended for a reason; reasons that never happened are left out.");
         Meter.CreateObservableCounter("tunnelbox.drops", () => Drops(reason => reason.Packets), "{packet}", "Packets and handshakes that ended for a reason.");
@@ -105,16 +106,18 @@ public sealed class TunnelMetrics : IDisposable
         return EachPeer(peer => peer.Report.ReceivedAge is { } age ? Math.Round(now - age, 3) : 0);
     }
 
-    private List<Measurement<long>> States()
+    // A sample for every value, so that a graph of one of them has no gaps.
+    private List<Measurement<long>> Each<T>(string label, Func<PeerReport, T> value)
+        where T : struct, Enum
     {
         TunnelReading reading = Now();
         List<Measurement<long>> all = [];
         foreach (PeerReading peer in reading.Peers)
         {
-            foreach (PeerLiveness state in Enum.GetValues<PeerLiveness>())
+            foreach (T one in Enum.GetValues<T>())
             {
-                all.Add(new Measurement<long>(
-                    peer.Report.State == state ? 1 : 0, Tags(reading, peer, new KeyValuePair<string, object?>("state", state.ToString().ToLowerInvariant()))));
+                bool present = EqualityComparer<T>.Default.Equals(value(peer.Report), one);
+                all.Add(new Measurement<long>(present ? 1 : 0, Tags(reading, peer, new KeyValuePair<string, object?>(label, one.ToString().ToLowerInvariant()))));
             }
         }
 

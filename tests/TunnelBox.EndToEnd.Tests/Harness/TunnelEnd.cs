@@ -7,8 +7,11 @@ internal sealed class TunnelEnd
 {
     private readonly Lab _lab;
 
-    private TunnelEnd(Lab lab, NetworkNamespace space, TunnelProgram program, string name, TunnelKeys keys)
+    private readonly IReadOnlyDictionary<string, string?>? _settings;
+
+    private TunnelEnd(Lab lab, NetworkNamespace space, TunnelProgram program, string name, TunnelKeys keys, IReadOnlyDictionary<string, string?>? settings)
     {
+        _settings = settings;
         _lab = lab;
         Space = space;
         Program = program;
@@ -38,10 +41,11 @@ internal sealed class TunnelEnd
     public string Socket => $"/var/run/wireguard/{Interface}.sock";
 
     /// <summary>Starts a daemon in the foreground and waits until it serves its socket.</summary>
-    public static async Task<TunnelEnd> StartAsync(Lab lab, NetworkNamespace space, TunnelProgram? program = null)
+    public static async Task<TunnelEnd> StartAsync(
+        Lab lab, NetworkNamespace space, TunnelProgram? program = null, IReadOnlyDictionary<string, string?>? settings = null)
     {
         var end = new TunnelEnd(
-            lab, space, (program ?? TunnelProgram.Default).Expect(), Names.Next(), await TunnelKeys.MakeAsync(lab.Deadline));
+            lab, space, (program ?? TunnelProgram.Default).Expect(), Names.Next(), await TunnelKeys.MakeAsync(lab.Deadline), settings);
         lab.OwnInterface(end.Interface);
         await end.RestartAsync();
         return end;
@@ -51,7 +55,7 @@ internal sealed class TunnelEnd
     public async Task RestartAsync()
     {
         RunningProcess daemon = await Space.StartAsync(
-            [Program.Path, "-f", Interface], new Dictionary<string, string?> { ["LOG_LEVEL"] = "verbose" });
+            [Program.Path, "-f", Interface], new Dictionary<string, string?>(_settings ?? new Dictionary<string, string?>()) { ["LOG_LEVEL"] = "verbose" });
         Daemon = daemon;
         Inner = Space;
         _lab.Report(() => $"--- {Program.Name} {Interface} in {Space.Name}{(daemon.HasExited ? " (ended)" : "")}:\n{Tail(daemon.Error + daemon.Output)}");

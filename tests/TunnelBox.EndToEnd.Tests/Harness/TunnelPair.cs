@@ -18,6 +18,9 @@ internal sealed record PairOptions
     /// <summary>Only <see cref="TunnelPair.First"/> knows where the other end is.</summary>
     public bool OneSided { get; init; }
 
+    /// <summary>Settings of both daemons, as environment variables.</summary>
+    public IReadOnlyDictionary<string, string?> Settings { get; init; } = new Dictionary<string, string?>();
+
     /// <summary>The program of the first end; the default program when null.</summary>
     public TunnelProgram? First { get; init; }
 
@@ -72,8 +75,8 @@ internal sealed class TunnelPair
         await left.IpAsync($"address add {FirstOuter6}/64 dev {leftLink} nodad");
         await right.IpAsync($"address add {SecondOuter6}/64 dev {rightLink} nodad");
 
-        TunnelEnd first = await TunnelEnd.StartAsync(lab, left, options.First);
-        TunnelEnd second = await TunnelEnd.StartAsync(lab, right, options.Second);
+        TunnelEnd first = await TunnelEnd.StartAsync(lab, left, options.First, options.Settings);
+        TunnelEnd second = await TunnelEnd.StartAsync(lab, right, options.Second, options.Settings);
         var pair = new TunnelPair(first, second, leftLink, rightLink, options);
         await first.UpAsync(FirstPort, options.Mtu, $"{First4}/24", $"{First6}/64");
         await second.UpAsync(SecondPort, options.Mtu, $"{Second4}/24", $"{Second6}/64");

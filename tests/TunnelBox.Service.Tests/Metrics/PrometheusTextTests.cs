@@ -55,6 +55,23 @@ public sealed class PrometheusTextTests
         Assert.NotEqual(0, Check("wireguard_sent_bytes_total{a=\"b} 1\n").Code);
     }
 
+    [Fact]
+    public void The_dashboard_asks_only_for_metrics_that_there_are()
+    {
+        string folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "TunnelBox.sln")))
+        {
+            folder = Path.GetDirectoryName(folder)!;
+        }
+
+        using TunnelMetrics metrics = new(() => Readings.Two());
+        string text = PrometheusText.Write(metrics.Meter);
+        MatchCollection asked = Regex.Matches(
+            File.ReadAllText(Path.Combine(folder, "configs/grafana/tunnelbox.json")), "(tunnelbox|wireguard)_[a-z_]+", RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(5));
+        Assert.True(asked.Count > 10);
+        Assert.All(asked.Select(match => match.Value).Distinct(StringComparer.Ordinal), name => Assert.Contains($"# TYPE {name} ", text, StringComparison.Ordinal));
+    }
+
     private static (int Code, string Said) Check(string text)
     {
         ProcessStartInfo start = new("promtool", ["check", "metrics"]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardError = true, RedirectStandardOutput = true };

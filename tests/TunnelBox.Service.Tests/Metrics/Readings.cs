@@ -12,9 +12,27 @@ internal static class Readings
     internal static TunnelReading Two(long sent = 1000) => new(
         new DeviceReport
         {
-            Interface = "wg0", Process = 1, PublicKey = SecondKey, Up = true, Mtu = 1420, ListenPort = 51820, FirewallMark = 0, Workers = 1, InnerPort = "tun", OuterPort = "udp",
-            InnerOffloads = [], OuterOffloads = [], OffloadNotes = [], Aead = "vector512", AeadReason = "because", KeysLocked = true,
-            WaitingHandshakes = 3, HandshakePlaces = 4096, UnderLoad = false, LongestPassMicroseconds = 1500, PeerCount = 2,
+            Interface = "wg0",
+            Process = 1,
+            PublicKey = SecondKey,
+            Up = true,
+            Mtu = 1420,
+            ListenPort = 51820,
+            FirewallMark = 0,
+            Workers = 1,
+            InnerPort = "tun",
+            OuterPort = "udp",
+            InnerOffloads = [],
+            OuterOffloads = [],
+            OffloadNotes = [],
+            Aead = "vector512",
+            AeadReason = "because",
+            KeysLocked = true,
+            WaitingHandshakes = 3,
+            HandshakePlaces = 4096,
+            UnderLoad = false,
+            LongestPassMicroseconds = 1500,
+            PeerCount = 2,
         },
         new StatAnswer
         {
@@ -30,6 +48,14 @@ internal static class Readings
 
     private static PeerReport Peer(string key, string? name, PeerLiveness state, long sent) => new()
     {
-        PublicKey = key, Name = name, State = state, AllowedIps = [], PersistentKeepalive = 0, ReceivedBytes = 856, SentBytes = sent, WaitingPackets = 0,
+        PublicKey = key,
+        Name = name,
+        State = state,
+        Health = PeerHealth.Well,
+        AllowedIps = [],
+        PersistentKeepalive = 0,
+        ReceivedBytes = 856,
+        SentBytes = sent,
+        WaitingPackets = 0,
     };
 }
