@@ -73,7 +73,18 @@ public sealed class NameQueries(Func<string, IPAddress[]> lookup) : IDisposable
                 }
             }
 
-            query.Answer(Look(query.Name));
+            NameAnswer answer = Look(query.Name);
+            lock (_gate)
+            {
+                // Who asked may be gone after so long a wait.
+                if (_disposed)
+                {
+                    _threads--;
+                    return;
+                }
+            }
+
+            query.Answer(answer);
         }
     }
 

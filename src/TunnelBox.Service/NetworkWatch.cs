@@ -19,6 +19,7 @@ public sealed class NetworkWatch(Action<NetworkChange> changed, Func<bool> tick,
 
     private static readonly TimeSpan s_second = TimeSpan.FromSeconds(1);
 
+    private readonly Lock _gate = new();
     private NetworkEvents? _events;
     private Thread? _thread;
     private volatile bool _stopping;
@@ -47,14 +48,25 @@ public sealed class NetworkWatch(Action<NetworkChange> changed, Func<bool> tick,
     public void Wake()
     {
         _woken = true;
-        _events?.Wake();
+        lock (_gate)
+        {
+            // Once it stops, the descriptor may be somebody else's.
+            if (!_stopping)
+            {
+                _events?.Wake();
+            }
+        }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _stopping = true;
-        _events?.Wake();
+        lock (_gate)
+        {
+            _stopping = true;
+            _events?.Wake();
+        }
+
         _thread?.Join();
         _events?.Dispose();
     }

@@ -25,6 +25,12 @@ public class LongWaitTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public Task A_name_is_resolved_again_after_135_s_of_silence()
+    {
+        return LongWaits.JoinAsync(nameof(NameAfterSilence), output);
+    }
+
+    [Fact]
     public Task A_peer_that_lost_its_sessions_is_met_again()
     {
         return LongWaits.JoinAsync(nameof(PeerThatForgot), output);

@@ -37,6 +37,7 @@ internal static class LongWaits
         [nameof(RekeyUnderTraffic)] = (RekeyUnderTraffic.RunAsync, 200),
         [nameof(HandshakeGiveUp)] = (HandshakeGiveUp.RunAsync, 180),
         [nameof(PassiveKeepalive)] = (PassiveKeepalive.RunAsync, 120),
+        [nameof(NameAfterSilence)] = (NameAfterSilence.RunAsync, 240),
         [nameof(PeerThatForgot)] = (PeerThatForgot.RunAsync, 120),
     };
 
