@@ -39,7 +39,7 @@ public static class WarmUp
     }
 
     // A TCP or UDP super-packet from 192.0.2.1 to 192.0.2.2 as a TUN device hands it over: virtio header first.
-    private static byte[] Super(bool isTcp)
+    internal static byte[] Super(bool isTcp)
     {
         const int Segment = 1200;
         int transport = isTcp ? 20 : 8;
@@ -64,7 +64,7 @@ public static class WarmUp
         return packet;
     }
 
-    private static byte[] Single()
+    internal static byte[] Single()
     {
         byte[] packet = new byte[10 + 20 + 64];
         Header(packet.AsSpan(10), protocol: 1);
@@ -82,7 +82,7 @@ public static class WarmUp
     }
 
     /// <summary>One end: a real TUN port on a socket pair, and an outer port that hands its packets to the other end.</summary>
-    private sealed unsafe class End : ITunnelOutput, IDisposable
+    internal sealed unsafe class End : ITunnelOutput, IDisposable
     {
         private readonly KeyArena _arena = new();
         private readonly SodiumRandom _random = new();
@@ -121,6 +121,9 @@ public static class WarmUp
         }
 
         public Counters Counters { get; } = new();
+
+        /// <summary>Gets the other side of the inner port: what it writes there can be read here.</summary>
+        public FileDescriptor Feed => _feed;
 
         public void Know(End other, string allowedIp)
         {
@@ -182,7 +185,7 @@ public static class WarmUp
         }
     }
 
-    private sealed unsafe class LoopbackPort(EndpointAddress address) : IPort
+    internal sealed unsafe class LoopbackPort(EndpointAddress address) : IPort
     {
         private const int Slot = 2048;
         private readonly NativeRegion _region = new(Burst.Capacity * Slot);

@@ -51,6 +51,7 @@ internal static partial class HouseRules
         ["tests/TunnelBox.Crypto.Tests/Batch/GuardPageTests.cs"] = "every kernel against the ends of memory",
         ["tests/TunnelBox.Crypto.Tests/Batch/Rfc8439Tests.cs"] = "the RFC's vectors through every kernel",
         ["tests/TunnelBox.DataPath.Tests/EveryReasonTests.cs"] = "every drop reason that the whole pipeline can give",
+        ["tests/TunnelBox.DataPath.Tests/RetiredKeysTests.cs"] = "a session's keys, from handshake to the wiped arena",
         ["tests/TunnelBox.DataPath.Tests/Tun/TunTrafficTests.cs"] = "real traffic through all of Tun/",
         ["tests/TunnelBox.DataPath.Tests/Udp/UdpPathTests.cs"] = "real datagrams through all of Udp/",
         ["tests/TunnelBox.Linux.Tests/Libc/AbiTests.cs"] = "every struct of Libc/ against the C compiler",

@@ -1,7 +1,12 @@
+using System.Runtime.Intrinsics;
+using TunnelBox.DataPath.Tests.Support;
+
 namespace TunnelBox.DataPath.Tests;
 
-public sealed unsafe class ChecksumTests
+public sealed class ChecksumTests
 {
+    private const string Expectation = "TB_EXPECTED_WIDTH";
+
     /// <summary>RFC 1071 as its text says it: add big-endian words, fold, complement.</summary>
     internal static ushort Slow(ReadOnlySpan<byte> data, uint carry = 0)
     {
@@ -20,7 +25,7 @@ public sealed unsafe class ChecksumTests
         Assert.Equal(0xDDF2, Slow([0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]));
 
     [Fact]
-    public void Every_length_and_alignment_agrees_with_the_slow_way_and_copies_exactly()
+    public unsafe void Every_length_and_alignment_agrees_with_the_slow_way_and_copies_exactly()
     {
         var random = new Random(7);
         using var source = new NativeRegion(70000);
@@ -61,6 +66,30 @@ public sealed unsafe class ChecksumTests
             Assert.Equal(found, copied);
             Assert.True(bytes.SequenceEqual(copy[..length]));
             Assert.Equal(0x5A, copy[length]);
+        }
+    }
+
+    [Theory]
+    [InlineData("DOTNET_EnableAVX512", "256")]
+    [InlineData("DOTNET_EnableAVX2", "128")]
+    [InlineData("DOTNET_EnableHWIntrinsic", "0")]
+    public async Task Narrower_vectors_and_none_agree_as_well(string switchedOff, string width)
+    {
+        (bool passed, string output) = await ChildTests.Run(
+            [nameof(The_width_is_the_expected_one), nameof(Every_length_and_alignment_agrees_with_the_slow_way_and_copies_exactly)],
+            (switchedOff, "0"),
+            (Expectation, width));
+        Assert.True(passed, output);
+    }
+
+    [Fact]
+    public void The_width_is_the_expected_one()
+    {
+        string? expected = Environment.GetEnvironmentVariable(Expectation);
+        if (expected != null)
+        {
+            int width = Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : Vector128.IsHardwareAccelerated ? 128 : 0;
+            Assert.Equal(expected, width.ToString(System.Globalization.CultureInfo.InvariantCulture));
         }
     }
 }

@@ -8,11 +8,11 @@ namespace TunnelBox.Crypto.Batch;
 /// </summary>
 internal static unsafe class KnownAnswers
 {
-    /// <summary>Lengths of the burst: none, single bytes, whole and broken blocks and rows, and a long packet.</summary>
+    /// <summary>Lengths of the burst: none, single bytes, whole and broken blocks and rows, and long packets.</summary>
     private static ReadOnlySpan<ushort> Lengths =>
     [
         0, 1, 15, 16, 17, 31, 32, 47, 48, 49, 63, 64, 65, 79, 80, 96, 127, 128, 129, 191, 192, 193, 255, 256, 257, 320, 447, 511,
-        512, 513, 575, 640, 767, 768, 1023, 1024, 1025, 1279, 1280, 1392, 1408, 1419, 1420, 1421, 1440, 1500, 2047, 2048,
+        512, 513, 575, 640, 767, 768, 1023, 1024, 1025, 1279, 1280, 1392, 1408, 1419, 1420, 1421, 1440, 1500, 2047, 2048, 4001, 600,
     ];
 
     /// <summary>
@@ -150,5 +150,8 @@ internal static unsafe class KnownAnswers
         (42, 1, 1, 0xF0258C076E9DD4C5),
         (36, 5, 2, 0x99AFE44B288D808B),
         (20, 16, 1, 0x9AA4052F1B16D667),
+        (48, 1, 1, 0x41906614D6465AAE),
+        (49, 1, 1, 0x2B7DA39A4219D355),
+        (9, 3, 1, 0xF5E4DB124F670811),
     ];
 }

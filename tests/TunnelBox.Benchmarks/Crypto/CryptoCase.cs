@@ -6,7 +6,8 @@ namespace TunnelBox.Benchmarks.Crypto;
 /// <param name="Lengths">Bytes of plaintext of each packet of the burst.</param>
 /// <param name="Keys">How many keys take turns.</param>
 /// <param name="Wanted">The ratio that is promised against the best native library; 0 where none is.</param>
-internal sealed record CryptoCase(string Name, bool Sealing, int[] Lengths, int Keys, double Wanted)
+/// <param name="Place">Where the result goes.</param>
+internal sealed record CryptoCase(string Name, bool Sealing, int[] Lengths, int Keys, double Wanted, CryptoPlace Place = CryptoPlace.Apart)
 {
     private const int Full = 64;
 
@@ -38,6 +39,12 @@ internal sealed record CryptoCase(string Name, bool Sealing, int[] Lengths, int 
                 yield return new($"{verb}-1420-burst-{count}", sealing, Same(count, 1420), 1, 0.97);
             }
         }
+
+        foreach (int size in (int[])[64, 1420])
+        {
+            yield return new($"seal-{size}-in-place", Sealing: true, Same(Full, size), 1, 0, CryptoPlace.InPlace);
+            yield return new($"both-{size}-in-place", Sealing: true, Same(Full, size), 1, 0, CryptoPlace.ThereAndBack);
+        }
     }
 
     /// <summary>Gives the cases in which one narrower engine meets one native library.</summary>
@@ -52,4 +59,17 @@ internal sealed record CryptoCase(string Name, bool Sealing, int[] Lengths, int 
     private static string Verb(bool sealing) => sealing ? "seal" : "open";
 
     private static int[] Same(int count, int length) => [.. Enumerable.Repeat(length, count)];
+}
+
+/// <summary>Where the packets of a case go.</summary>
+internal enum CryptoPlace
+{
+    /// <summary>To memory of their own.</summary>
+    Apart,
+
+    /// <summary>Over their source.</summary>
+    InPlace,
+
+    /// <summary>Sealed over their source and opened again: opening alone would find plaintext there the second time.</summary>
+    ThereAndBack,
 }

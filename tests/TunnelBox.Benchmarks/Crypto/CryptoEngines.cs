@@ -13,6 +13,8 @@ internal sealed unsafe class CryptoEngines : IDisposable
     private readonly byte* _memory;
     private readonly int _count;
     private readonly bool _sealing;
+    private readonly CryptoPlace _place;
+    private readonly byte[] _asLaidOut;
 
     /// <summary>Lays the packets out: for opening, the sources hold what libsodium sealed.</summary>
     /// <param name="what">The case.</param>
@@ -21,6 +23,7 @@ internal sealed unsafe class CryptoEngines : IDisposable
     {
         _count = what.Lengths.Length;
         _sealing = what.Sealing;
+        _place = what.Place;
         // Rows of whole cache lines and one more, so that equal packets do not meet in the same sets of the cache.
         int stride = ((what.Lengths.Max() + IPacketAead.TagSize + 63) & ~63) + 64;
         _memory = (byte*)NativeMemory.AlignedAlloc((nuint)(2 * _count * stride), 64);
@@ -38,15 +41,16 @@ internal sealed unsafe class CryptoEngines : IDisposable
         {
             KeyHandle key = keys[i % keys.Length];
             byte* source = _memory + (2 * i * stride);
+            byte* destination = _place == CryptoPlace.Apart ? source + stride : source;
             _native[i] = new NativeJob
             {
                 Source = (nint)source,
-                Destination = (nint)(source + stride),
+                Destination = (nint)destination,
                 Key = (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(KeyArena.DangerousGetSpan(key))),
                 Counter = (ulong)(1000 + i),
                 Length = (ulong)what.Lengths[i],
             };
-            _managed[i] = new AeadJob { Source = (nint)source, Destination = (nint)(source + stride), Key = key, Counter = (ulong)(1000 + i), Length = what.Lengths[i] };
+            _managed[i] = new AeadJob { Source = (nint)source, Destination = (nint)destination, Key = key, Counter = (ulong)(1000 + i), Length = what.Lengths[i] };
         }
 
         if (!_sealing)
@@ -58,6 +62,8 @@ internal sealed unsafe class CryptoEngines : IDisposable
                 Buffer.MemoryCopy((void*)_native[i].Destination, (void*)_native[i].Source, length, length);
             }
         }
+
+        _asLaidOut = new Span<byte>(_memory, 2 * _count * stride).ToArray();
     }
 
     /// <summary>Binds a native library.</summary>
@@ -65,6 +71,11 @@ internal sealed unsafe class CryptoEngines : IDisposable
     /// <returns>What does the case once and gives the number of packets that went wrong.</returns>
     public Func<int> Bind(BatchCall call)
     {
+        if (_place == CryptoPlace.ThereAndBack)
+        {
+            return () => call(_native, _count, 1) + call(_native, _count, 0);
+        }
+
         int sealing = _sealing ? 1 : 0;
         return () => call(_native, _count, sealing);
     }
@@ -72,22 +83,19 @@ internal sealed unsafe class CryptoEngines : IDisposable
     /// <summary>Binds an engine of ours.</summary>
     /// <param name="aead">The engine.</param>
     /// <returns>What does the case once and gives the number of packets that went wrong.</returns>
-    public Func<int> Bind(IPacketAead aead) => _sealing
-        ? () =>
+    public Func<int> Bind(IPacketAead aead) => (_sealing, _place) switch
+    {
+        (true, CryptoPlace.ThereAndBack) => () =>
+        {
+            aead.Seal(_managed);
+            return Open(aead);
+        },
+        (true, _) => () =>
         {
             aead.Seal(_managed);
             return 0;
-        }
-    : () =>
-    {
-        aead.Open(_managed);
-        int wrong = 0;
-        foreach (ref readonly AeadJob job in _managed.AsSpan())
-        {
-            wrong += job.Opened ? 0 : 1;
-        }
-
-        return wrong;
+        },
+        _ => () => Open(aead),
     };
 
     /// <summary>Gives a digest of all destinations, by which engines are held to the same result.</summary>
@@ -97,7 +105,7 @@ internal sealed unsafe class CryptoEngines : IDisposable
         UInt128 sum = 0;
         for (int i = 0; i < _count; i++)
         {
-            int length = (int)_native[i].Length + (_sealing ? IPacketAead.TagSize : 0);
+            int length = (int)_native[i].Length + (_sealing && _place != CryptoPlace.ThereAndBack ? IPacketAead.TagSize : 0);
             foreach (byte value in new ReadOnlySpan<byte>((void*)_native[i].Destination, length))
             {
                 sum = unchecked((sum * 1099511628211) + value + 1);
@@ -107,13 +115,31 @@ internal sealed unsafe class CryptoEngines : IDisposable
         return sum;
     }
 
-    /// <summary>Overwrites all destinations, so that an engine that writes nothing is seen.</summary>
+    /// <summary>Lays the packets out anew and overwrites destinations of their own, so that an engine that writes nothing is seen.</summary>
     public void Spoil()
     {
+        _asLaidOut.CopyTo(new Span<byte>(_memory, _asLaidOut.Length));
+        if (_place != CryptoPlace.Apart)
+        {
+            return;
+        }
+
         for (int i = 0; i < _count; i++)
         {
             new Span<byte>((void*)_native[i].Destination, (int)_native[i].Length + IPacketAead.TagSize).Fill(0xA5);
         }
+    }
+
+    private int Open(IPacketAead aead)
+    {
+        aead.Open(_managed);
+        int wrong = 0;
+        foreach (ref readonly AeadJob job in _managed.AsSpan())
+        {
+            wrong += job.Opened ? 0 : 1;
+        }
+
+        return wrong;
     }
 
     /// <inheritdoc/>

@@ -7,6 +7,9 @@ namespace TunnelBox.Benchmarks.Crypto;
 /// <param name="Voided">Runs that were void.</param>
 internal sealed record CryptoFigure(CryptoCase What, string Ours, IReadOnlyList<CryptoRun> Runs, int Voided)
 {
+    /// <summary>Gets how many of the runs that count were disturbed: more than none means that the figure is not sound.</summary>
+    public int Disturbed => Runs.Count(run => run.IsDisturbed);
+
     /// <summary>Gets the median of the runs' ratios.</summary>
     public double Ratio => Median(Runs.Select(run => run.Ratio));
 
