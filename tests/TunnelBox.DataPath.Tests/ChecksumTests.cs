@@ -75,7 +75,7 @@ public sealed class ChecksumTests
     [InlineData("DOTNET_EnableHWIntrinsic", "0")]
     public async Task Narrower_vectors_and_none_agree_as_well(string switchedOff, string width)
     {
-        (bool passed, string output) = await ChildTests.Run(
+        (bool passed, string output) = await FreshProcess.Run(
             [nameof(The_width_is_the_expected_one), nameof(Every_length_and_alignment_agrees_with_the_slow_way_and_copies_exactly)],
             (switchedOff, "0"),
             (Expectation, width));

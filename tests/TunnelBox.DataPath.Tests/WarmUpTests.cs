@@ -32,7 +32,7 @@ public sealed class WarmUpTests
         string output = string.Empty;
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
-            (bool passed, output) = await ChildTests.Run([nameof(First_packets_in_a_fresh_process)], (Fresh, "1"));
+            (bool passed, output) = await FreshProcess.Run([nameof(First_packets_in_a_fresh_process)], (Fresh, "1"));
             if (passed)
             {
                 return;

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace TunnelBox.DataPath.Tests.Support;
 
 /// <summary>Runs tests of this assembly again in a process of their own, where the runtime starts anew.</summary>
-internal static class ChildTests
+internal static class FreshProcess
 {
     /// <summary>Runs tests.</summary>
     /// <param name="filter">Parts of the tests' full names.</param>
@@ -18,7 +18,7 @@ internal static class ChildTests
             RedirectStandardError = true,
             ArgumentList =
             {
-                "vstest", typeof(ChildTests).Assembly.Location, "--TestCaseFilter:" + string.Join('|', filter.Select(name => "FullyQualifiedName~" + name)),
+                "vstest", typeof(FreshProcess).Assembly.Location, "--TestCaseFilter:" + string.Join('|', filter.Select(name => "FullyQualifiedName~" + name)),
             },
         };
         foreach ((string name, string value) in environment)
