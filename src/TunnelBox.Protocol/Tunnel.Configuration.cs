@@ -34,6 +34,9 @@ public sealed partial class Tunnel
             }
         }
 
+        /// <summary>Gets what is another whenever peers came or went: how many ever came, and how many there are.</summary>
+        public (ulong Ever, int Now) PeersVersion => (_tunnel._sequence, _tunnel._peers.Count);
+
         /// <summary>Gets where the peers are now whose endpoint was ever set, in no order; those that came by themselves are left out.</summary>
         public IReadOnlyList<EndpointAddress> ConfiguredEndpoints
         {

@@ -58,7 +58,7 @@ public sealed partial class TunnelDevice : ITunnelOutput
 
         if (_log.IsOn(LogLevel.Verbose))
         {
-            _log.Verbose($"peer({peer.PublicKey}) - {Describe(tunnelEvent)}");
+            _log.Verbose($"{peer.PublicKey} - {Describe(tunnelEvent)}");
         }
     }
 
