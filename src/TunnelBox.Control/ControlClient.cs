@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using TunnelBox.Configuration;
+using TunnelBox.Linux.Libc;
 
 namespace TunnelBox.Control;
 
@@ -54,6 +55,35 @@ public sealed class ControlClient(string interfaceName, string directory)
         while (Next(reader, answerType, out TAnswer? answer))
         {
             yield return answer!;
+        }
+    }
+
+    /// <summary>Asks for something that lasts: one line with descriptors beside it, until the session is disposed.</summary>
+    /// <typeparam name="TRequest">The request's contract.</typeparam>
+    /// <typeparam name="TAnswer">The answer's contract.</typeparam>
+    /// <param name="request">The request.</param>
+    /// <param name="requestType">How it is written.</param>
+    /// <param name="answerType">How the answer is read.</param>
+    /// <returns>The session.</returns>
+    /// <exception cref="ControlException">No daemon serves the socket, it may not be asked, it refused, or its answer is none.</exception>
+    public ControlSession<TAnswer> Open<TRequest, TAnswer>(
+        TRequest request, JsonTypeInfo<TRequest> requestType, JsonTypeInfo<TAnswer> answerType)
+        where TRequest : ControlRequest
+    {
+        NetworkStream stream = Connect(Timeout);
+        List<FileDescriptor> received = [];
+        try
+        {
+            Send(stream, JsonSerializer.SerializeToUtf8Bytes(request, requestType));
+            using DescriptorStream input = new(stream.Socket, received);
+            using LineReader reader = new(input, ControlSocket.MaxLine);
+            return Next(reader, answerType, out TAnswer? answer) ? new ControlSession<TAnswer>(answer!, received, stream) : throw Nonsense(null);
+        }
+        catch
+        {
+            received.ForEach(descriptor => descriptor.Dispose());
+            stream.Dispose();
+            throw;
         }
     }
 

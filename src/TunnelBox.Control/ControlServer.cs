@@ -217,7 +217,7 @@ public sealed class ControlServer : IDisposable
         ControlHandler handler = _verbs.Find(head.Verb) ?? throw new ControlException(
             $"The daemon knows no control verb {ConfigurationFault.Quote(System.Text.Encoding.UTF8.GetBytes(head.Verb))}; it knows {string.Join(", ", _verbs.Names.Order(StringComparer.Ordinal))}.",
             ControlFailure.Wrong);
-        handler(new ControlCall(line.ToArray(), stream, () => !_disposed && !connection.Poll(0, SelectMode.SelectRead)));
+        handler(new ControlCall(line.ToArray(), stream, () => !_disposed && !connection.Poll(0, SelectMode.SelectRead), connection));
     }
 
     private static ControlRequest Head(ReadOnlySpan<byte> line)

@@ -1,5 +1,7 @@
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using TunnelBox.Linux.Processes;
 
 namespace TunnelBox.Control;
 
@@ -32,10 +34,12 @@ public sealed class ControlCall
 {
     private readonly ReadOnlyMemory<byte> _request;
     private readonly Stream _stream;
+    private readonly Socket? _socket;
     private readonly Func<bool> _open;
 
-    internal ControlCall(ReadOnlyMemory<byte> request, Stream stream, Func<bool> open)
+    internal ControlCall(ReadOnlyMemory<byte> request, Stream stream, Func<bool> open, Socket? socket = null)
     {
+        _socket = socket;
         _request = request;
         _stream = stream;
         _open = open;
@@ -74,6 +78,26 @@ public sealed class ControlCall
         Array.Resize(ref text, text.Length + 1);
         text[^1] = (byte)'\n';
         _stream.Write(text);
+    }
+
+    /// <summary>Writes one line of the answer with open descriptors beside it, for a client that takes them (<see cref="ControlClient.Open"/>).</summary>
+    /// <typeparam name="T">The contract.</typeparam>
+    /// <param name="line">What it says.</param>
+    /// <param name="type">How it is written.</param>
+    /// <param name="descriptors">The descriptors; they stay the caller's.</param>
+    /// <exception cref="IOException">The client is gone.</exception>
+    public void Write<T>(T line, JsonTypeInfo<T> type, ReadOnlySpan<int> descriptors)
+    {
+        if (_socket is null)
+        {
+            throw new InvalidOperationException("Only a socket takes descriptors.");
+        }
+
+        int error = PassedDescriptors.Send((int)_socket.Handle, [.. JsonSerializer.SerializeToUtf8Bytes(line, type), (byte)'\n'], descriptors);
+        if (error < 0)
+        {
+            throw new IOException($"The client took no descriptors: {Linux.Libc.Errno.Describe(-error)}.");
+        }
     }
 
     /// <summary>Answers that it is done, where there is nothing else to say.</summary>

@@ -62,6 +62,7 @@ public sealed class HandshakeGate(Tunnel tunnel, HandshakeQueue queue, Crypto.Ra
             Span<byte> reply = stackalloc byte[CookieReplyMessage.Size];
             cookies.CreateReply(datagram, from, now, random, reply);
             DropReason unsent = output.SendDatagram(reply, new Endpoint(from, to));
+            tunnel.Trace.Message(outward: true, peer: null, reply, from, to, unsent);
             if (unsent != DropReason.None)
             {
                 tunnel.Trace.Drop(null, unsent, 1, reply.Length, PeerDrops.Control);

@@ -4,6 +4,7 @@ using TunnelBox.Linux.Libc;
 using TunnelBox.Linux.Processes;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
+using TunnelBox.Visibility.Rings;
 
 namespace TunnelBox.DataPath;
 
@@ -22,7 +23,9 @@ public sealed unsafe class Worker : IDisposable
     private readonly CounterBlock _counters;
     private readonly Outbound _outbound;
     private readonly Inbound _inbound;
+    private readonly RingTaps _taps;
     private readonly TracedPass _traced;
+    private readonly TracedPass _tracedStaged;
     private readonly Burst _fromInner = new();
     private readonly Burst _fromOuter = new();
     private readonly Burst _fromStaged = new();
@@ -35,6 +38,7 @@ public sealed unsafe class Worker : IDisposable
     private volatile bool _stopping;
     private long _now;
     private long _longestPass;
+    private long _asleep;
 
     /// <summary>Makes a worker; <see cref="Start"/> starts its thread.</summary>
     /// <param name="name">The thread's name, at most 15 bytes.</param>
@@ -44,8 +48,9 @@ public sealed unsafe class Worker : IDisposable
     /// <param name="aead">Its cipher engine, used by this worker alone and disposed with it.</param>
     /// <param name="handshakes">Where handshake messages go.</param>
     /// <param name="counters">Where this worker, and nobody else, counts.</param>
+    /// <param name="taps">The trace rings of this worker; none where left out.</param>
     public Worker(
-        string name, Tunnel tunnel, IPort inner, IPort outer, IPacketAead aead, HandshakeGate handshakes, CounterBlock counters)
+        string name, Tunnel tunnel, IPort inner, IPort outer, IPacketAead aead, HandshakeGate handshakes, CounterBlock counters, RingTaps? taps = null)
     {
         _tunnel = tunnel;
         _inner = inner;
@@ -54,7 +59,9 @@ public sealed unsafe class Worker : IDisposable
         _counters = counters;
         _outbound = new Outbound(tunnel, aead);
         _inbound = new Inbound(tunnel, aead, handshakes);
-        _traced = new TracedPass(tunnel.Trace, counters.Writer);
+        _taps = taps ?? new RingTaps();
+        _traced = new TracedPass(tunnel.Trace, counters.Writer, _taps, depth: 0);
+        _tracedStaged = new TracedPass(tunnel.Trace, counters.Writer, _taps, depth: 1);
         _reader = tunnel.Quiescence.Register();
         _flushStaged = peer => FlushStaged(peer, keepalive: false);
         _thread = new Thread(Run) { Name = name, IsBackground = true };
@@ -62,6 +69,9 @@ public sealed unsafe class Worker : IDisposable
 
     /// <summary>Gets the longest pass so far, in nanoseconds: how long a packet may have waited for its worker.</summary>
     public long LongestPass => Volatile.Read(ref _longestPass);
+
+    /// <summary>Gets how long the worker has slept so far, in nanoseconds: what is missing from its life is load.</summary>
+    public long Asleep => Volatile.Read(ref _asleep);
 
     /// <summary>Gets or sets the inner port's MTU, which caps padding.</summary>
     public int Mtu
@@ -153,6 +163,7 @@ public sealed unsafe class Worker : IDisposable
 
             began = 0;
             _ = LibC.ppoll(polled, (nuint)count + 1, null);
+            Volatile.Write(ref _asleep, _asleep + (_tunnel.Now() - _now));
             TakeWake(polled + count);
             if (IsBroken(polled, count))
             {
@@ -196,7 +207,7 @@ public sealed unsafe class Worker : IDisposable
         if (received > 0)
         {
             _counters.CountPort(PortFlow.InnerReceived, received, _fromInner.Bytes());
-            if (TunnelTrace.PacketOutOn)
+            if (_taps.Set is not null || TunnelTrace.PacketOutOn)
             {
                 _traced.Outward(_fromInner, _outbound, _outer, _now, _flushStaged);
             }
@@ -220,7 +231,7 @@ public sealed unsafe class Worker : IDisposable
         if (received > 0)
         {
             _counters.CountPort(PortFlow.OuterReceived, received, _fromOuter.Bytes());
-            if (TunnelTrace.PacketInOn)
+            if (_taps.Set is not null || TunnelTrace.PacketInOn)
             {
                 _traced.Inward(_fromOuter, _inbound, _inner, _now);
             }
@@ -257,8 +268,16 @@ public sealed unsafe class Worker : IDisposable
         while (TakeStaged(peer, keypair, endpoint, keepalive))
         {
             keepalive = false;
-            _outbound.Seal(_fromStaged, _now);
-            _outer.Send(_fromStaged);
+            if (_taps.Set is not null || TunnelTrace.PacketOutOn)
+            {
+                _tracedStaged.Outward(_fromStaged, _outbound, _outer, _now, staged: null);
+            }
+            else
+            {
+                _outbound.Seal(_fromStaged, _now);
+                _outer.Send(_fromStaged);
+            }
+
             Account(_fromStaged, outward: true);
             _fromStaged.Clear();
         }

@@ -15,6 +15,7 @@ public sealed partial class Tunnel
     /// <returns><see cref="DropReason.None"/>, or why it was not accepted.</returns>
     public DropReason HandleHandshake(ReadOnlySpan<byte> message, in EndpointAddress from, in SourceAddress to)
     {
+        long began = TunnelTrace.Clock();
         lock (_gate)
         {
             DropReason malformed = WireMessages.Classify(message, out MessageType type);
@@ -28,6 +29,7 @@ public sealed partial class Tunnel
                 _ => DropReason.InMessageType,
             };
             Trace.HandshakeReceived(peer, type, from, reason, message.Length);
+            Trace.Message(outward: false, peer, message, from, to, reason, began);
             if (reason != DropReason.None)
             {
                 Trace.Drop(peer, reason, 1, message.Length, PeerDrops.Control);
@@ -217,9 +219,10 @@ public sealed partial class Tunnel
         peer.AddSent(1, message.Length);
         peer.Timers.AuthenticatedSent(now);
         DropReason refused = _output.SendDatagram(message, endpoint);
+        Trace.Message(outward: true, peer, message, endpoint.Remote, endpoint.Local, refused);
         if (refused != DropReason.None)
         {
-            Drop(peer, refused, 1, message.Length);
+            Count(peer, refused, 1, message.Length);
         }
     }
 

@@ -230,6 +230,12 @@ public sealed partial class Tunnel : IDisposable
     // Under the lock, as every count of the control side.
     private void Drop(Peer peer, DropReason reason, int packets, long bytes)
     {
+        Trace.Waiting(peer, reason, packets, bytes);
+        Count(peer, reason, packets, bytes);
+    }
+
+    private void Count(Peer peer, DropReason reason, int packets, long bytes)
+    {
         peer.Drops.Count(PeerDrops.Control, reason, packets, bytes);
         Trace.Drop(peer, reason, packets, bytes, PeerDrops.Control);
         _output.Dropped(reason, packets, bytes);

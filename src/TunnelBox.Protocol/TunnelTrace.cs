@@ -11,7 +11,7 @@ namespace TunnelBox.Protocol;
 /// Tells of what happens in a tunnel: to the tracing probes, to the event source, and to those who watch control events. With
 /// nobody there each call is a few loads and branches.
 /// </summary>
-public sealed class TunnelTrace
+public sealed partial class TunnelTrace
 {
     private static readonly byte[][] s_reasons = [.. Enum.GetValues<DropReason>().Select(reason => Probes.Text(reason.ToString()))];
 

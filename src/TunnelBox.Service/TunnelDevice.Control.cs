@@ -19,6 +19,7 @@ public sealed partial class TunnelDevice
         verbs.Add(StatRequest.VerbName, Stat);
         verbs.Add(MonitorRequest.VerbName, Monitor);
         verbs.Add(HandshakeRequest.VerbName, Handshake);
+        verbs.Add(TraceRequest.VerbName, Trace);
     }
 
     private void Annotate(ControlCall call)

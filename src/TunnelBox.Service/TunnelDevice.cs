@@ -10,6 +10,7 @@ using TunnelBox.Linux.Processes;
 using TunnelBox.Linux.Tracing;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
+using TunnelBox.Visibility.Rings;
 
 namespace TunnelBox.Service;
 
@@ -33,6 +34,7 @@ public sealed partial class TunnelDevice : ITunnel
     private readonly HandshakeThread _handshakes;
     private readonly HealthWatch _health;
     private readonly Counters _counters = new();
+    private readonly RingTaps[] _taps;
     private CounterBlock[] _workerCounters = [];
     private readonly BlockingCollection<Action> _changes = [];
     private readonly Thread _changer;
@@ -50,6 +52,7 @@ public sealed partial class TunnelDevice : ITunnel
         _log = log;
         _tun = tun;
         _aead = aead;
+        _taps = [.. Enumerable.Range(0, tun.Ports.Count).Select(queue => new RingTaps { Queue = (ushort)queue })];
         _tunnel = new Tunnel(_arena, _random, BootClock.Instance, TimeProvider.System, new StampStore(options.Settings.StateDirectory, log).Open, this);
         _gate = new HandshakeGate(_tunnel, _queue, _random, this);
         _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock("tb-handshake", outer: "udp"));
@@ -323,11 +326,13 @@ public sealed partial class TunnelDevice : ITunnel
     private void StartWorkers(UdpSockets sockets)
     {
         var workers = new Worker[_tun.Ports.Count];
+        _tunnel.Trace.ControlRings.LocalPort = sockets.Port;
+        Array.ForEach(_taps, taps => taps.LocalPort = sockets.Port);
         _workerCounters = [.. workers.Select((_, i) => _counters.AddBlock($"tb-worker-{i}", _tun.Ports[i].Description, sockets.Ports[i].Description))];
         int[] cpus = CpusFor(workers.Length);
         for (int i = 0; i < workers.Length; i++)
         {
-            workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], sockets.Ports[i], _aead.Create(), _gate, _workerCounters[i])
+            workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], sockets.Ports[i], _aead.Create(), _gate, _workerCounters[i], _taps[i])
             {
                 Mtu = _link.Mtu,
                 Cpu = i < cpus.Length ? cpus[i] : null,

@@ -2,6 +2,7 @@ using System.Text;
 using TunnelBox.Configuration;
 using TunnelBox.Control;
 using TunnelBox.Control.Quick;
+using TunnelBox.Visibility;
 
 namespace TunnelBox.Tunnelctl;
 
@@ -77,6 +78,7 @@ internal static class CompleteCommand
                 "NAME" => QuickFile.Directories.Where(Directory.Exists)
                     .SelectMany(directory => Directory.EnumerateFiles(directory, "*.conf")).Select(file => Path.GetFileNameWithoutExtension(file)),
                 "FIELD" => ShowText.Fields,
+                "REASON" => DropReasons.All.Select(reason => reason.Name),
                 "FILE" => [Files],
                 "PEER" or "KEY" => Peers(words),
                 _ => [],

@@ -25,6 +25,8 @@ internal sealed record Verb(string Name, string Arguments, string Summary, strin
         new("status", "[INTERFACE] [--json | --watch]", "Shows how peers are, where their names led and when, and what is in force and why.", "tunnelctl status wg0 --watch", StatusCommand.Run),
         new("stat", "[INTERFACE] [--peer PEER] [--json | --explain] [--watch [--count N]]", "Shows what was counted, and why packets were dropped.", "tunnelctl stat wg0 --explain", StatCommand.Run),
         new("monitor", "INTERFACE [--json] [--count N]", "Shows handshakes, sessions, names and the MTU as they change, one line each.", "tunnelctl monitor wg0", MonitorCommand.Run),
+        new("trace", "INTERFACE [EXPRESSION] [--peer PEER] [--reason REASON] [--drops-only] [--limit N] [--rate N] [--json]",
+            "Shows every packet with the stages it took, the times between, and why it was dropped.", "tunnelctl trace wg0 --drops-only tcp port 443", TraceCommand.Run),
         new("ping", "[INTERFACE] PEER [--count N] [--interval SECONDS] [--address IP] [--handshake]", "Asks a peer at its tunnel address, or for a fresh handshake (one in 5 s).", "tunnelctl ping wg0 office --count 3", PingCommand.Run),
         new("genkey", string.Empty, "Makes a private key.", "tunnelctl genkey > private.key", KeyCommand.RunGenkey),
         new("genpsk", string.Empty, "Makes a preshared key.", "tunnelctl genpsk > preshared.key", KeyCommand.RunGenpsk),
@@ -58,6 +60,8 @@ internal sealed record Verb(string Name, string Arguments, string Summary, strin
         ["PEER"] = "a peer's name, key, or the unique beginning of its key",
         ["KEY"] = "a peer's name, key, or the unique beginning of its key",
         ["CLIENT"] = "the name of a peer that new-peer makes or made",
+        ["EXPRESSION"] = "a filter on inner packets in the words of pcap-filter(7)",
+        ["REASON"] = "a drop reason, as \"tunnelctl stat\" lists them",
         ["FIELD"] = "one of " + string.Join(", ", ShowText.Fields),
     };
 

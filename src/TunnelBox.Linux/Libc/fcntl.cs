@@ -25,6 +25,24 @@ public static partial class Definitions
 
     /// <summary>Set the status flags.</summary>
     public const int F_SETFL = 4;
+
+    /// <summary>Add seals to memory of memfd_create.</summary>
+    public const int F_ADD_SEALS = 1033;
+
+    /// <summary>Read its seals.</summary>
+    public const int F_GET_SEALS = 1034;
+
+    /// <summary>No more seals.</summary>
+    public const int F_SEAL_SEAL = 1;
+
+    /// <summary>It never shrinks, so no mapping of it can fault.</summary>
+    public const int F_SEAL_SHRINK = 2;
+
+    /// <summary>It never grows.</summary>
+    public const int F_SEAL_GROW = 4;
+
+    /// <summary>Only mappings made before may write (Linux 5.1).</summary>
+    public const int F_SEAL_FUTURE_WRITE = 0x10;
 }
 
 /// <content>fcntl.h.</content>

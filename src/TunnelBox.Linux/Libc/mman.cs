@@ -25,6 +25,12 @@ public static partial class Definitions
 
     /// <summary>All pages present at once.</summary>
     public const int MAP_POPULATE = 0x8000;
+
+    /// <summary>The memory's descriptor is closed by exec.</summary>
+    public const int MFD_CLOEXEC = 1;
+
+    /// <summary>The memory takes seals.</summary>
+    public const int MFD_ALLOW_SEALING = 2;
 }
 
 /// <content>sys/mman.h.</content>
@@ -56,6 +62,15 @@ public static unsafe partial class LibC
     /// <param name="protection">PROT_*.</param>
     /// <returns>0, or −errno.</returns>
     public static int mprotect(void* address, nuint length, int protection) => Check(NativeMprotect(address, length, protection));
+
+    /// <summary>memfd_create(2).</summary>
+    /// <param name="name">A zero-terminated name, for people.</param>
+    /// <param name="flags">MFD_*.</param>
+    /// <returns>A descriptor, or −errno.</returns>
+    public static int memfd_create(byte* name, uint flags) => Check(NativeMemfdCreate(name, flags));
+
+    [LibraryImport(Library, EntryPoint = "memfd_create", SetLastError = true)]
+    private static partial int NativeMemfdCreate(byte* name, uint flags);
 
     [LibraryImport(Library, EntryPoint = "mmap", SetLastError = true)]
     private static partial nint NativeMmap(void* address, nuint length, int protection, int flags, int fd, long offset);

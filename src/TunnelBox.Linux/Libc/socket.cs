@@ -68,6 +68,12 @@ public static partial class Definitions
     /// <summary>Mark of outgoing packets.</summary>
     public const int SO_MARK = 36;
 
+    /// <summary>Control message of SOL_SOCKET that hands on descriptors (unix(7)).</summary>
+    public const int SCM_RIGHTS = 1;
+
+    /// <summary>Descriptors that arrive are closed by exec.</summary>
+    public const int MSG_CMSG_CLOEXEC = 0x40000000;
+
     /// <summary>Control messages were cut.</summary>
     public const int MSG_CTRUNC = 8;
 
@@ -221,6 +227,22 @@ public static unsafe partial class LibC
         return Check(result);
     }
 
+    /// <summary>recvmsg(2).</summary>
+    /// <param name="fd">Socket.</param>
+    /// <param name="message">Filled.</param>
+    /// <param name="flags">MSG_*.</param>
+    /// <returns>Bytes received, 0 at the end of a stream, or −errno.</returns>
+    public static nint recvmsg(int fd, msghdr* message, int flags)
+    {
+        nint result;
+        do
+        {
+            result = NativeRecvmsg(fd, message, flags);
+        }
+        while (Interrupted(result));
+        return Check(result);
+    }
+
     /// <summary>sendmmsg(2).</summary>
     /// <param name="fd">Socket.</param>
     /// <param name="messages">The messages.</param>
@@ -278,6 +300,9 @@ public static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "sendmsg", SetLastError = true)]
     private static partial nint NativeSendmsg(int fd, msghdr* message, int flags);
+
+    [LibraryImport(Library, EntryPoint = "recvmsg", SetLastError = true)]
+    private static partial nint NativeRecvmsg(int fd, msghdr* message, int flags);
 
     [LibraryImport(Library, EntryPoint = "sendmmsg", SetLastError = true)]
     private static partial int NativeSendmmsg(int fd, mmsghdr* messages, uint count, int flags);

@@ -51,6 +51,24 @@ public static unsafe partial class LibC
     /// <returns>A second descriptor, or −errno.</returns>
     public static int dup(int fd) => Check(NativeDup(fd));
 
+    /// <summary>ftruncate(2).</summary>
+    /// <param name="fd">A file open for writing.</param>
+    /// <param name="length">Its new size in bytes.</param>
+    /// <returns>0, or −errno.</returns>
+    public static int ftruncate(int fd, long length) => Check(NativeFtruncate(fd, length));
+
+    /// <summary>pipe2(2).</summary>
+    /// <param name="pair">Receives the reading and the writing end.</param>
+    /// <param name="flags">O_CLOEXEC, O_NONBLOCK.</param>
+    /// <returns>0, or −errno.</returns>
+    public static int pipe2(int* pair, int flags) => Check(NativePipe2(pair, flags));
+
+    [LibraryImport(Library, EntryPoint = "ftruncate", SetLastError = true)]
+    private static partial int NativeFtruncate(int fd, long length);
+
+    [LibraryImport(Library, EntryPoint = "pipe2", SetLastError = true)]
+    private static partial int NativePipe2(int* pair, int flags);
+
     [LibraryImport(Library, EntryPoint = "geteuid")]
     private static partial uint NativeGetEuid();
 
