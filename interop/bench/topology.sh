@@ -8,6 +8,7 @@ declare -A program=([ours]=$OURS [theirs]=$THEIRS)
 declare -A letter=([ours]=o [theirs]=t)
 declare -A subnet=([ours]=10.91.1 [theirs]=10.91.2)
 declare -A port=([ours]=51820 [theirs]=51821)
+sides=(ours theirs)
 declare -A daemon=() # process by interface
 mtu=1420
 # What iperf3 asks for its UDP sockets: as much as an unprivileged program gets, and at most 1 MiB.
@@ -44,7 +45,7 @@ stop_daemon() { # INTERFACE
 
 make_topology() {
     local end side namespace
-    mkdir "$work/values"
+    mkdir -p "$work/values"
     ip netns add "$near"
     ip netns add "$far"
     ip link add veth netns "$near" type veth peer name veth netns "$far"
@@ -54,7 +55,7 @@ make_topology() {
         ip -n "$namespace" address add "192.0.2.$end/24" dev veth
         ip -n "$namespace" link set veth up
     done
-    for side in ours theirs; do
+    for side in "${sides[@]}"; do
         make_tunnel "$side"
     done
 }

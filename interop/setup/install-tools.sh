@@ -6,9 +6,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../.ci/lib.sh"
 # COMMAND-OR-FILE:PACKAGE, by use. What stands in several uses is installed once.
 build_tools=(/usr/lib/x86_64-linux-gnu/libsodium.so.23:libsodium23)
 demo_tools=("${build_tools[@]}" ip:iproute2 ping:iputils-ping iperf3:iperf3 ps:procps)
-bench_tools=("${demo_tools[@]}" wg:wireguard-tools jq:jq curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates)
+bench_tools=("${demo_tools[@]}" wg:wireguard-tools jq:jq curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates tcpdump:tcpdump)
 test_tools=("${bench_tools[@]}" wg-quick:wireguard-tools wireguard-go:wireguard-go nft:nftables iptables:iptables
-    tcpdump:tcpdump tshark:tshark clang:clang gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev
+    tshark:tshark script:bsdutils /usr/lib/x86_64-linux-gnu/libpcap.so.0.8:libpcap0.8 clang:clang gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev
     /usr/include/linux/if_tun.h:linux-libc-dev openssl:openssl socat:socat strace:strace ethtool:ethtool
     conntrack:conntrack systemd-analyze:systemd bpftrace:bpftrace perf:linux-perf
     /usr/include/x86_64-linux-gnu/sys/sdt.h:systemtap-sdt-dev zsh:zsh fish:fish mandoc:mandoc zbarimg:zbar-tools

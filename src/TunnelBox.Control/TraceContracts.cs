@@ -25,6 +25,9 @@ public sealed record TraceRequest : ControlRequest
 
     /// <summary>Gets the bytes to capture of each UDP payload.</summary>
     public int OuterSnap { get; init; }
+
+    /// <summary>Gets a value indicating whether the keys of handshakes are wanted, as lines of a key log in a pipe.</summary>
+    public bool KeyLog { get; init; }
 }
 
 /// <summary>The answer to <c>trace</c>.</summary>

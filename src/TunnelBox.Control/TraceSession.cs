@@ -109,7 +109,7 @@ public sealed class TraceSession : IDisposable
             {
                 (RingRecord head, byte[] outer) = _waiting[0];
                 _waiting.RemoveAt(0);
-                more = handler(new RingEntry(head, default, outer, head.Time + _control.ClockOffset));
+                more = handler(new RingEntry(in head, default, outer, head.Time + _control.ClockOffset));
             }
         }
 

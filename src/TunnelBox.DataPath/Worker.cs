@@ -39,6 +39,7 @@ public sealed unsafe class Worker : IDisposable
     private long _now;
     private long _longestPass;
     private long _asleep;
+    private long _started;
 
     /// <summary>Makes a worker; <see cref="Start"/> starts its thread.</summary>
     /// <param name="name">The thread's name, at most 15 bytes.</param>
@@ -70,6 +71,12 @@ public sealed unsafe class Worker : IDisposable
     /// <summary>Gets the longest pass so far, in nanoseconds: how long a packet may have waited for its worker.</summary>
     public long LongestPass => Volatile.Read(ref _longestPass);
 
+    /// <summary>Gets the thread's name.</summary>
+    public string Name => _thread.Name ?? string.Empty;
+
+    /// <summary>Gets how long ago the worker was started, in nanoseconds.</summary>
+    public long Age => Volatile.Read(ref _started) is > 0 and long started ? _tunnel.Now() - started : 0;
+
     /// <summary>Gets how long the worker has slept so far, in nanoseconds: what is missing from its life is load.</summary>
     public long Asleep => Volatile.Read(ref _asleep);
 
@@ -84,7 +91,11 @@ public sealed unsafe class Worker : IDisposable
     public int? Cpu { get; init; }
 
     /// <summary>Starts the thread.</summary>
-    public void Start() => _thread.Start();
+    public void Start()
+    {
+        Volatile.Write(ref _started, _tunnel.Now());
+        _thread.Start();
+    }
 
     /// <summary>Has the worker send what waits for a peer; any thread.</summary>
     /// <param name="peer">The peer.</param>
@@ -201,13 +212,20 @@ public sealed unsafe class Worker : IDisposable
         }
     }
 
+    private bool IsTraced(bool outward) =>
+        Observation.On && (_taps.Set is not null || (outward ? TunnelTrace.PacketOutOn : TunnelTrace.PacketInOn));
+
     private int PumpInner()
     {
         int received = _inner.Receive(_fromInner);
         if (received > 0)
         {
-            _counters.CountPort(PortFlow.InnerReceived, received, _fromInner.Bytes());
-            if (_taps.Set is not null || TunnelTrace.PacketOutOn)
+            if (Observation.On)
+            {
+                _counters.CountPort(PortFlow.InnerReceived, received, _fromInner.Bytes());
+            }
+
+            if (IsTraced(outward: true))
             {
                 _traced.Outward(_fromInner, _outbound, _outer, _now, _flushStaged);
             }
@@ -230,8 +248,12 @@ public sealed unsafe class Worker : IDisposable
         int received = _outer.Receive(_fromOuter);
         if (received > 0)
         {
-            _counters.CountPort(PortFlow.OuterReceived, received, _fromOuter.Bytes());
-            if (_taps.Set is not null || TunnelTrace.PacketInOn)
+            if (Observation.On)
+            {
+                _counters.CountPort(PortFlow.OuterReceived, received, _fromOuter.Bytes());
+            }
+
+            if (IsTraced(outward: false))
             {
                 _traced.Inward(_fromOuter, _inbound, _inner, _now);
             }
@@ -268,7 +290,7 @@ public sealed unsafe class Worker : IDisposable
         while (TakeStaged(peer, keypair, endpoint, keepalive))
         {
             keepalive = false;
-            if (_taps.Set is not null || TunnelTrace.PacketOutOn)
+            if (IsTraced(outward: true))
             {
                 _tracedStaged.Outward(_fromStaged, _outbound, _outer, _now, staged: null);
             }
@@ -313,6 +335,11 @@ public sealed unsafe class Worker : IDisposable
 
     private void Account(Burst burst, bool outward)
     {
+        if (!Observation.On)
+        {
+            return;
+        }
+
         int sent = 0;
         long bytes = 0;
         for (int i = 0; i < burst.Count; i++)

@@ -99,8 +99,10 @@ public sealed class Handshake : IDisposable
     /// <param name="localIndex">Our index of the session, unique in the device and not 0.</param>
     /// <param name="random">Source of the ephemeral key.</param>
     /// <param name="message">Exactly 148 bytes.</param>
+    /// <param name="keyLog">Is told of the ephemeral key, where somebody may know it.</param>
     /// <returns>False where the peer's public key is of low order: nothing changed, and the message is zero.</returns>
-    public bool CreateInitiation(Identity identity, in Tai64n timestamp, uint localIndex, RandomSource random, Span<byte> message)
+    public bool CreateInitiation(
+        Identity identity, in Tai64n timestamp, uint localIndex, RandomSource random, Span<byte> message, KeyLog? keyLog = null)
     {
         ArgumentNullException.ThrowIfNull(identity);
         ArgumentOutOfRangeException.ThrowIfNotEqual(message.Length, InitiationMessage.Size, nameof(message));
@@ -147,6 +149,7 @@ public sealed class Handshake : IDisposable
             message[0] = (byte)MessageType.Initiation;
             WireMessages.WriteIndex(message, InitiationMessage.SenderOffset, localIndex);
 
+            keyLog?.Note(identity, _remoteStatic, ephemeral, _presharedKey);
             Keep(ref _ephemeral, ephemeral);
             Keep(ref _chainingKey, noise.ChainingKey);
             Keep(ref _hash, noise.Hash);
@@ -166,8 +169,9 @@ public sealed class Handshake : IDisposable
     /// <param name="localIndex">Our index of the session, unique in the device and not 0.</param>
     /// <param name="random">Source of the ephemeral key.</param>
     /// <param name="message">Exactly 92 bytes.</param>
+    /// <param name="keyLog">Is told of the ephemeral key, where somebody may know it.</param>
     /// <returns>False where no initiation was accepted before, or a key is of low order; the message is zero then.</returns>
-    public bool CreateResponse(uint localIndex, RandomSource random, Span<byte> message)
+    public bool CreateResponse(uint localIndex, RandomSource random, Span<byte> message, KeyLog? keyLog = null)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(message.Length, ResponseMessage.Size, nameof(message));
         message.Clear();
@@ -206,6 +210,7 @@ public sealed class Handshake : IDisposable
             WireMessages.WriteIndex(message, ResponseMessage.SenderOffset, localIndex);
             WireMessages.WriteIndex(message, ResponseMessage.ReceiverOffset, RemoteIndex);
 
+            keyLog?.Note(_identity!, _remoteStatic, ephemeral, _presharedKey);
             Keep(ref _chainingKey, noise.ChainingKey);
             Drop(ref _hash);
             LocalIndex = localIndex;

@@ -21,6 +21,7 @@ public sealed class Peer : IndexOwner
     private long _sentPackets;
     private long _sentBytes;
     private long _lastHandshake;
+    private long _roundTrip;
     private long _lastReceived;
     private int _handshakeWanted;
     private int _active;
@@ -71,6 +72,13 @@ public sealed class Peer : IndexOwner
 
     /// <summary>Gets Unix time of the last completed handshake in nanoseconds, 0 for never.</summary>
     public long LastHandshake => Volatile.Read(ref _lastHandshake);
+
+    /// <summary>Gets the nanoseconds from our last initiation to its response, 0 where there was none.</summary>
+    public long RoundTrip
+    {
+        get => Volatile.Read(ref _roundTrip);
+        internal set => Volatile.Write(ref _roundTrip, value);
+    }
 
     /// <summary>Gets when the last authenticated packet arrived, in nanoseconds of the tunnel's clock, 0 for never.</summary>
     public long LastReceived => Volatile.Read(ref _lastReceived);

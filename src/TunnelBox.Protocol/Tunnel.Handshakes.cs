@@ -79,7 +79,7 @@ public sealed partial class Tunnel
     {
         uint index = ReserveIndex(peer);
         Span<byte> response = stackalloc byte[ResponseMessage.Size];
-        if (!peer.Handshake.CreateResponse(index, _random, response) || !peer.Handshake.TryDeriveSession(out SessionKeys keys))
+        if (!peer.Handshake.CreateResponse(index, _random, response, KeyLog) || !peer.Handshake.TryDeriveSession(out SessionKeys keys))
         {
             Indices.Remove(index);
             Drop(peer, DropReason.OutHandshakeKeyInvalid, 1, 0);
@@ -126,6 +126,7 @@ public sealed partial class Tunnel
         peer.Timers.HandshakeComplete();
         peer.UnusedResponses = 0;
         peer.HandshakeCompleted(UnixNanoseconds());
+        peer.RoundTrip = now - peer.Timers.LastInitiation;
         Trace.HandshakeCompleted(peer, initiator: true, now - peer.Timers.LastInitiation);
         _output.Event(peer, TunnelEvent.ResponseReceived);
         _output.Event(peer, TunnelEvent.SessionEstablished);
@@ -191,7 +192,7 @@ public sealed partial class Tunnel
         Span<byte> initiation = stackalloc byte[InitiationMessage.Size];
         timers.InitiationSent(now, Jitter());
         Activate(peer);
-        if (!peer.Handshake.CreateInitiation(_identity, _stamps.Next(), index, _random, initiation))
+        if (!peer.Handshake.CreateInitiation(_identity, _stamps.Next(), index, _random, initiation, KeyLog))
         {
             // Only a public key of low order ends here: there is no secret to share with it.
             Indices.Remove(index);

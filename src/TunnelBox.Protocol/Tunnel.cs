@@ -59,6 +59,9 @@ public sealed partial class Tunnel : IDisposable
     /// <summary>Gets who is told of what happens.</summary>
     public TunnelTrace Trace { get; }
 
+    /// <summary>Gets who is given the keys of handshakes; nobody, unless an operator asks for it.</summary>
+    public KeyLog KeyLog { get; } = new();
+
     /// <summary>Gets the announcements of workers, which decide when keys can be wiped.</summary>
     public Quiescence Quiescence { get; } = new();
 

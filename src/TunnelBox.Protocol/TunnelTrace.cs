@@ -34,10 +34,10 @@ public sealed partial class TunnelTrace
     }
 
     /// <summary>Gets a value indicating whether anybody wants to hear of packets in.</summary>
-    public static bool PacketInOn => Probes.PacketInAttached || TunnelEvents.Log.PacketsOn;
+    public static bool PacketInOn => Observation.On && (Probes.PacketInAttached || TunnelEvents.Log.PacketsOn);
 
     /// <summary>Gets a value indicating whether anybody wants to hear of packets out.</summary>
-    public static bool PacketOutOn => Probes.PacketOutAttached || TunnelEvents.Log.PacketsOn;
+    public static bool PacketOutOn => Observation.On && (Probes.PacketOutAttached || TunnelEvents.Log.PacketsOn);
 
     private bool Watched => !_watches.IsEmpty || TunnelEvents.Log.ControlOn;
 

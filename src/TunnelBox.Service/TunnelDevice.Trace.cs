@@ -60,13 +60,19 @@ public sealed partial class TunnelDevice
                 rings.Add(new RingWriter(filter, request.InnerSnap, request.OuterSnap, rings.Count));
             }
 
+            using KeyPipe? keys = request.KeyLog ? KeyPipe.Open(_tunnel.KeyLog) : null;
+            if (keys is not null)
+            {
+                _log.Warning($"{InterfaceName}: a capture takes the tunnel's keys until it ends (tunnelctl capture --keylog)");
+            }
+
             Attach(rings);
             try
             {
                 call.Write(
                     new TraceOpened { Interface = InterfaceName, Rings = rings.Count, Peers = TracePeers() },
                     TraceJson.Default.TraceOpened,
-                    [.. rings.Select(ring => ring.Descriptor)]);
+                    [.. rings.Select(ring => ring.Descriptor), .. keys is null ? (int[])[] : [keys.Reading]]);
                 while (call.IsOpen)
                 {
                     Thread.Sleep(50);

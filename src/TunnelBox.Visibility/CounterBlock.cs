@@ -111,5 +111,11 @@ public sealed class CounterBlock
     }
 
     // One writer, so no interlocked addition; the volatile write keeps a reader from seeing it late.
-    private void Add(int cell, long amount) => Volatile.Write(ref _cells[cell], _cells[cell] + amount);
+    private void Add(int cell, long amount)
+    {
+        if (Observation.On)
+        {
+            Volatile.Write(ref _cells[cell], _cells[cell] + amount);
+        }
+    }
 }

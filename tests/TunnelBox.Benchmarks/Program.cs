@@ -10,10 +10,16 @@ switch (args)
     case ["ports"]:
         PortBenchmark.Run(Console.Out);
         return 0;
+    case ["passes", "off" or "drops" or "full"]:
+        PassBenchmark.Run(args[1], Console.Out);
+        return 0;
+    case ["flood", var address, var port, var rate, var seconds]:
+        Flood.Run(address, int.Parse(port, CultureInfo.InvariantCulture), int.Parse(rate, CultureInfo.InvariantCulture), int.Parse(seconds, CultureInfo.InvariantCulture));
+        return 0;
     case ["crypto", var shim, var file, "quiet" or "loaded" or "narrow", var runs]:
         CryptoReport.Run(shim, file, args[3], int.Parse(runs, CultureInfo.InvariantCulture), Console.Out);
         return 0;
     default:
-        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|crypto SHIM FILE quiet|loaded|narrow RUNS");
+        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full|flood ADDRESS PORT RATE SECONDS|crypto SHIM FILE quiet|loaded|narrow RUNS");
         return 2;
 }

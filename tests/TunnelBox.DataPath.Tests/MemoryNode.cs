@@ -2,6 +2,7 @@ using System.Net;
 using TunnelBox.Crypto;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
+using TunnelBox.Visibility.Rings;
 
 namespace TunnelBox.DataPath.Tests;
 
@@ -31,7 +32,7 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
         Address = new EndpointAddress(0x0A000001, port, false, 0);
         Tunnel = new Tunnel(Arena, Random, clock, awake ?? clock, _ => new Tai64nClock(clock), this);
         Gate = new HandshakeGate(Tunnel, _queue, Random, this);
-        Worker = new Worker("test", Tunnel, Inner, Outer, new SodiumAead(), Gate, Counters.AddBlock());
+        Worker = new Worker("test", Tunnel, Inner, Outer, new SodiumAead(), Gate, Counters.AddBlock(), Taps);
         PrivateKey = new byte[32];
         Curve25519.GeneratePrivateKey(Random, PrivateKey);
         PublicKey = Curve25519.GetPublicKey(PrivateKey);
@@ -65,6 +66,8 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
     public Worker Worker { get; }
 
     public Counters Counters { get; } = new();
+
+    public RingTaps Taps { get; } = new();
 
     public byte[] PrivateKey { get; }
 

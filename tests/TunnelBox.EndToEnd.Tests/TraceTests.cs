@@ -85,6 +85,42 @@ public class TraceTests(ITestOutputHelper output) : EndToEndTest(output)
         Assert.Matches($@"@out\[{pair.First.Interface}, {peer}\]: [1-9][0-9]*", told);
     }
 
+    [Fact]
+    public async Task Control_events_are_told_as_they_happen()
+    {
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab);
+        string told = await TraceAsync(pair.First, "control.bt", async () =>
+        {
+            await Ping.ExpectAsync(pair.First.Inner, TunnelPair.Second4);
+            (await pair.Second.Space.TryAsync(["wg", "set", pair.Second.Interface, "listen-port", "51899"])).Expect();
+            await Ping.ExpectAsync(pair.Second.Inner, TunnelPair.First4);
+            await Task.Delay(TimeSpan.FromSeconds(5.2), Lab.Deadline);
+            (await pair.First.Space.TryAsync([TunnelProgram.Tunnelctl, "ping", pair.First.Interface, pair.Second.Keys.Public, "--handshake", "--count", "1"])).Expect();
+
+            // Nobody answers any more, and what waits for a session finds its queue full.
+            await pair.Second.Space.IpAsync($"link set {pair.SecondLink} down");
+            await pair.First.SetKeysAsync(await TunnelKeys.MakeAsync(Lab.Deadline));
+            await pair.First.Space.TryAsync(["ping", "-c", "200", "-i", "0.002", "-W", "1", TunnelPair.Second4]);
+        });
+        byte[] key = Convert.FromBase64String(pair.Second.Keys.Public);
+        string peer = Convert.ToHexStringLower(key.AsSpan(0, 8)).TrimStart('0');
+        string[] lines =
+        [
+            "handshake_send type 1 index [0-9a-f]+ bytes 148",
+            "handshake_receive type 2 reason None bytes 92",
+            "session_new index [0-9a-f]+ theirs [0-9a-f]+ initiator 1",
+            $"endpoint_change to {TunnelPair.SecondOuter4}:51899",
+            "rekey index [0-9a-f]+ retry 0",
+            "session_expire index [0-9a-f]+ packets [0-9]+ age [0-9]+ ms",
+            "queue_full reason OutNoQueueSpace worker [1-9]",
+        ];
+        foreach (string line in lines)
+        {
+            int space = line.IndexOf(' ', StringComparison.Ordinal);
+            Assert.Matches($"{pair.First.Interface} {line[..space]} peer {peer}{line[space..]}", told);
+        }
+    }
+
     private async Task<string> TraceAsync(TunnelEnd end, string script, Func<Task> traffic)
     {
         RunningProcess tracer = await RunningProcess.StartAsync(

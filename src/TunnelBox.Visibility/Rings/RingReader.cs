@@ -10,10 +10,15 @@ namespace TunnelBox.Visibility.Rings;
 /// <param name="inner">The captured bytes of the inner packet.</param>
 /// <param name="outer">The captured bytes of the UDP payload.</param>
 /// <param name="time">Unix time in nanoseconds.</param>
-public readonly ref struct RingEntry(in RingRecord head, ReadOnlySpan<byte> inner, ReadOnlySpan<byte> outer, long time)
+public readonly ref struct RingEntry(ref readonly RingRecord head, ReadOnlySpan<byte> inner, ReadOnlySpan<byte> outer, long time)
 {
-    /// <summary>Gets its head.</summary>
-    public RingRecord Head { get; } = head;
+    private readonly ref readonly RingRecord _head = ref head;
+
+    /// <summary>Gets its head, in place.</summary>
+    public ref readonly RingRecord Record => ref _head;
+
+    /// <summary>Gets a copy of its head.</summary>
+    public RingRecord Head => _head;
 
     /// <summary>Gets the captured bytes of the inner packet.</summary>
     public ReadOnlySpan<byte> Inner { get; } = inner;
@@ -170,14 +175,11 @@ public sealed unsafe class RingReader : IDisposable
 
     private RingEntry Entry()
     {
-        fixed (byte* copy = _copy)
-        {
-            var head = (RingRecord*)copy;
-            return new RingEntry(
-                *head,
-                _copy.AsSpan(RingRecord.Size, head->InnerCaptured),
-                _copy.AsSpan(RingRecord.Size + _innerSnap, head->OuterCaptured),
-                head->Time + ClockOffset);
-        }
+        ref readonly RingRecord head = ref MemoryMarshal.AsRef<RingRecord>(_copy.AsSpan());
+        return new RingEntry(
+            in head,
+            _copy.AsSpan(RingRecord.Size, head.InnerCaptured),
+            _copy.AsSpan(RingRecord.Size + _innerSnap, head.OuterCaptured),
+            head.Time + ClockOffset);
     }
 }

@@ -1,0 +1,159 @@
+# shellcheck shell=bash
+# What looking at packets costs. Sourced by `visibility`, after topology.sh and measures.sh.
+
+modes=(plain flood flood-trace trace capture tcpdump)
+flood_rate=100000
+tunnelctl=$(dirname "$OURS")/tunnelctl
+
+# passes BUILD MODE: nanoseconds a packet of the fastest round, from port to port at both ends, in process.
+passes() {
+    local library=$repository/artifacts/$1bin/TunnelBox.Benchmarks/release/TunnelBox.Benchmarks.dll name fastest median
+    [[ -e $library ]] || fail "$library is missing: run make bench-visibility as the user who builds"
+    read -r name fastest median < <(taskset -c 1 dotnet "$library" passes "$2")
+    printf '%s\n' "$fastest"
+}
+
+measure_passes() {
+    local turn
+    mkdir -p "$work/values"
+    for ((turn = 1; turn <= pass_runs; turn++)); do
+        # Which build goes first changes, so that a machine that slows down hits both alike.
+        if ((turn % 2)); then
+            keep pass observed "$(passes '' off)"
+            keep pass unobserved "$(passes unobserved/ off)"
+        else
+            keep pass unobserved "$(passes unobserved/ off)"
+            keep pass observed "$(passes '' off)"
+        fi
+        keep pass drops "$(passes '' drops)"
+        keep pass full "$(passes '' full)"
+    done
+    note "counted $(median <"$work/values/pass.observed") ns a packet, uncounted $(median <"$work/values/pass.unobserved"), with a trace of drops $(median <"$work/values/pass.drops"), of all $(median <"$work/values/pass.full")"
+}
+
+# counted COUNTER: a line of tunnelctl stat at the sending end.
+counted() { inside "$near" "$tunnelctl" stat "$(interface_of ours 1)" | awk -F '\t' -v name="$1" '{ sub(/ +$/, "", $1) } $1 == name { print $2 }'; }
+
+# settle PROCESS...: ends tracers in order and waits for what they say.
+settle() {
+    local process
+    sleep 0.3
+    for process in "$@"; do kill -INT "$process" 2>/dev/null || true; done
+    for process in "$@"; do wait "$process" 2>/dev/null || true; done
+}
+
+# watch_for TEXT FILE: until a tracer says that it looks.
+watch_for() {
+    local _
+    for _ in {1..200}; do
+        grep -q "$1" "$2" 2>/dev/null && return
+        sleep 0.02
+    done
+    sed 's/^/      /' "$2" >&2
+    fail "a tracer did not begin within 4 s"
+}
+
+# measure_mode MODE: 64-byte datagrams at full speed, while somebody looks.
+measure_mode() {
+    local mode=$1 interface offered delivered loss passed lost seen tracers=() flooder=
+    interface=$(interface_of ours 1)
+    measured=
+    case $mode in
+        flood-trace)
+            inside "$near" "$tunnelctl" trace "$interface" --drops-only >/dev/null 2>"$work/tracer" </dev/null &
+            tracers=($!)
+            watch_for tracing "$work/tracer"
+            ;;
+        trace)
+            inside "$near" "$tunnelctl" trace "$interface" >"$work/trace.out" 2>"$work/tracer" </dev/null &
+            tracers=($!)
+            watch_for tracing "$work/tracer"
+            ;;
+        capture)
+            inside "$near" "$tunnelctl" capture "$interface" "$work/capture.pcapng" --both --snap 128 >/dev/null 2>"$work/tracer" </dev/null &
+            tracers=($!)
+            watch_for capturing "$work/tracer"
+            ;;
+        tcpdump)
+            inside "$near" tcpdump -n -s 128 -i "$interface" -w "$work/inner.pcap" 2>"$work/tracer" </dev/null &
+            tracers=($!)
+            inside "$near" tcpdump -n -s 128 -i veth -w "$work/outer.pcap" 2>"$work/tracer2" </dev/null &
+            tracers+=($!)
+            watch_for 'listening on' "$work/tracer"
+            watch_for 'listening on' "$work/tracer2"
+            ;;
+    esac
+    if [[ $mode == flood* ]]; then
+        lost=$(counted OutNoStates)
+        inside "$near" dotnet "$repository/artifacts/bin/TunnelBox.Benchmarks/release/TunnelBox.Benchmarks.dll" flood 10.99.0.1 9 "$flood_rate" 60 &
+        flooder=$!
+        sleep 0.7
+    fi
+    passed=$(($(counted OutPackets) + $(counted InPackets)))
+    local from=$EPOCHREALTIME
+    datagrams ours 0 "$udp_seconds"
+    if [[ -n $flooder ]]; then
+        seen=$(calculate "($(counted OutNoStates) - $lost) / ($EPOCHREALTIME - $from + 0.7)" 0)
+        kill "$flooder" 2>/dev/null || true
+        wait "$flooder" 2>/dev/null || true
+        keep drop-rate "$mode" "$seen"
+        measured=", $seen drops/s"
+    fi
+    passed=$(($(counted OutPackets) + $(counted InPackets) - passed))
+    settle "${tracers[@]}"
+    keep delivered "$mode" "$delivered"
+    case $mode in
+        trace | flood-trace | capture)
+            # "N lines, M records lost." or "N packets captured, M records lost."; a captured packet is there inside and outside.
+            read -r seen lost < <(sed -n 's/^\([0-9]*\) [a-z ]*, \([0-9]*\) records lost.*/\1 \2/p' "$work/tracer")
+            [[ -n $seen ]] || fail "the tracer did not say what it saw"
+            keep lost "$mode" "$lost"
+            measured+=", $seen seen, $lost lost"
+            if [[ $mode != flood-trace ]]; then
+                [[ $mode != capture ]] || seen=$((seen / 2))
+                keep accounted "$mode" "$(calculate "100 * ($seen + $lost) / $passed" 3)"
+                measured+=", $(calculate "100 * ($seen + $lost) / $passed" 2) % of $passed accounted for"
+            fi
+            ;;
+        tcpdump)
+            lost=$(sed -n 's/^\([0-9]*\) packets dropped by kernel.*/\1/p' "$work/tracer" "$work/tracer2" | awk '{ sum += $1 } END { print sum }')
+            seen=$(sed -n 's/^\([0-9]*\) packets captured.*/\1/p' "$work/tracer" "$work/tracer2" | awk '{ sum += $1 } END { print sum }')
+            keep lost tcpdump "$lost"
+            measured+=", $seen seen, $lost lost"
+            ;;
+    esac
+    rm -f "$work"/*.pcap "$work"/*.pcapng "$work/trace.out"
+    measured="$(calculate "$delivered / 1000" 1) kpps$measured"
+}
+
+# value FIGURE SIDE: the median.
+value() { median <"$work/values/$1.$2"; }
+
+# figure NAME TITLE UNIT WANTED VALUE
+figure() { jq -n --arg name "$1" --arg title "$2" --arg unit "$3" --arg wanted "$4" --arg value "$5" '{$name, $title, $unit, $wanted, value: ($value | tonumber)}'; }
+
+# cost MODE BASE: by how many per cent MODE delivers fewer packets than BASE.
+cost() { calculate "100 * (1 - $(value delivered "$1") / $(value delivered "$2"))" 2; }
+
+report_looking() {
+    {
+        figure idle 'counters and idle probes, a packet from port to port' % '<= 1' "$(calculate "100 * ($(value pass observed) / $(value pass unobserved) - 1)" 2)"
+        figure pass-observed 'that packet, counted' ns '' "$(value pass observed)"
+        figure pass-unobserved 'that packet, not counted' ns '' "$(value pass unobserved)"
+        figure pass-drops 'that packet, while drops alone are traced' ns '' "$(value pass drops)"
+        figure pass-full 'that packet, while 128 bytes are captured at both ends' ns '' "$(value pass full)"
+        figure plain '64-byte UDP delivered, nobody looks' packets/s '' "$(value delivered plain)"
+        figure flood 'the same under a flood of drops' packets/s '' "$(value delivered flood)"
+        figure flood-rate 'drops of that flood' packets/s '' "$(value drop-rate flood-trace)"
+        figure drops-only 'trace --drops-only under that flood costs' % '<= 5' "$(cost flood-trace flood)"
+        figure drops-lost 'records lost by it, a run' records '' "$(value lost flood-trace)"
+        figure trace 'trace of every packet costs' % '' "$(cost trace plain)"
+        figure trace-lost 'records lost by it, a run' records '' "$(value lost trace)"
+        figure trace-accounted 'lines and lost records, of all packets' % 100 "$(value accounted trace)"
+        figure capture 'capture --both --snap 128 costs' % '<= 10' "$(cost capture plain)"
+        figure capture-lost 'records lost by it, a run' records '' "$(value lost capture)"
+        figure capture-accounted 'captured and lost records, of all packets' % 100 "$(value accounted capture)"
+        figure tcpdump 'tcpdump -s 128 on both devices costs' % '' "$(cost tcpdump plain)"
+        figure tcpdump-lost 'packets lost by it, a run' packets '' "$(value lost tcpdump)"
+    } | jq -s .
+}
