@@ -12,7 +12,8 @@ test_tools=("${bench_tools[@]}" wg-quick:wireguard-tools wireguard-go:wireguard-
     /usr/include/linux/if_tun.h:linux-libc-dev openssl:openssl socat:socat strace:strace ethtool:ethtool
     conntrack:conntrack systemd-analyze:systemd bpftrace:bpftrace perf:linux-perf
     /usr/include/x86_64-linux-gnu/sys/sdt.h:systemtap-sdt-dev zsh:zsh fish:fish mandoc:mandoc zbarimg:zbar-tools
-    /usr/lib/x86_64-linux-gnu/libbpf.so.1:libbpf1 /usr/include/bpf/bpf_helpers.h:libbpf-dev llvm-strip:llvm promtool:prometheus)
+    /usr/lib/x86_64-linux-gnu/libbpf.so.1:libbpf1 /usr/include/bpf/bpf_helpers.h:libbpf-dev llvm-strip:llvm promtool:prometheus
+    faketime:faketime)
 
 crypto_tools=("${build_tools[@]}" gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev jq:jq /usr/include/intel-ipsec-mb.h:libipsec-mb-dev
     /usr/include/openssl/evp.h:libssl-dev /usr/include/sodium.h:libsodium-dev taskset:util-linux)

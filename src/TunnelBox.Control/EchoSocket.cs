@@ -10,12 +10,14 @@ namespace TunnelBox.Control;
 /// <remarks>Bound to the interface, so that what is measured is the tunnel and not another way to the same address.</remarks>
 public sealed class EchoSocket : IDisposable
 {
-    /// <summary>Bytes of a request after the IP header.</summary>
+    /// <summary>Bytes of a request after the IP header, unless another size is asked for.</summary>
     public const int Size = 64;
 
     private const int HeaderSize = 8;
     private const int BindToDevice = 25;
     private const int SocketLevel = 1;
+    private const int Mark = 36;
+    private const int DiscoveryProbe = 3; // IP_PMTUDISC_PROBE and IPV6_PMTUDISC_PROBE (linux/in.h)
     private readonly Socket _socket;
     private readonly IPEndPoint _target;
     private readonly ushort _identity = (ushort)Random.Shared.Next();
@@ -32,10 +34,12 @@ public sealed class EchoSocket : IDisposable
 
     /// <summary>Opens a socket.</summary>
     /// <param name="target">Whom to ask.</param>
-    /// <param name="interfaceName">Out of which interface.</param>
+    /// <param name="interfaceName">Out of which interface; empty for the one that the route says.</param>
+    /// <param name="dontFragment">Whether requests may not be fragmented, whatever the kernel believes of the path (IP_PMTUDISC_PROBE).</param>
+    /// <param name="mark">The firewall mark of requests, 0 for none.</param>
     /// <returns>The socket.</returns>
     /// <exception cref="ControlException">The right is missing, or there is no such interface in this network namespace.</exception>
-    public static EchoSocket Open(IPAddress target, string interfaceName)
+    public static EchoSocket Open(IPAddress target, string interfaceName, bool dontFragment = false, uint mark = 0)
     {
         ArgumentNullException.ThrowIfNull(target);
         bool ipv6 = target.AddressFamily == AddressFamily.InterNetworkV6;
@@ -43,7 +47,21 @@ public sealed class EchoSocket : IDisposable
         try
         {
             socket = new Socket(target.AddressFamily, SocketType.Raw, ipv6 ? ProtocolType.IcmpV6 : ProtocolType.Icmp);
-            socket.SetRawSocketOption(SocketLevel, BindToDevice, Encoding.ASCII.GetBytes(interfaceName + "\0"));
+            if (interfaceName.Length > 0)
+            {
+                socket.SetRawSocketOption(SocketLevel, BindToDevice, Encoding.ASCII.GetBytes(interfaceName + "\0"));
+            }
+
+            if (mark != 0)
+            {
+                socket.SetRawSocketOption(SocketLevel, Mark, BitConverter.GetBytes(mark));
+            }
+
+            if (dontFragment)
+            {
+                socket.SetRawSocketOption(ipv6 ? 41 : 0, ipv6 ? 23 : 10, BitConverter.GetBytes(DiscoveryProbe));
+            }
+
             return new EchoSocket(socket, target);
         }
         catch (SocketException e)
@@ -57,10 +75,11 @@ public sealed class EchoSocket : IDisposable
 
     /// <summary>Sends a request.</summary>
     /// <param name="sequence">Its number.</param>
+    /// <param name="size">Its bytes after the IP header, at least 24.</param>
     /// <returns>Null, or why it could not be sent.</returns>
-    public string? Send(ushort sequence)
+    public string? Send(ushort sequence, int size = Size)
     {
-        byte[] packet = new byte[Size];
+        byte[] packet = new byte[size];
         packet[0] = _ipv6 ? (byte)128 : (byte)8;
         BinaryPrimitives.WriteUInt16BigEndian(packet.AsSpan(4), _identity);
         BinaryPrimitives.WriteUInt16BigEndian(packet.AsSpan(6), sequence);
@@ -89,7 +108,7 @@ public sealed class EchoSocket : IDisposable
     public bool TryReceive(TimeSpan time, out ushort sequence)
     {
         long began = Stopwatch.GetTimestamp();
-        byte[] buffer = new byte[2048];
+        byte[] buffer = new byte[65_536];
         EndPoint from = new IPEndPoint(_ipv6 ? IPAddress.IPv6Any : IPAddress.Any, 0);
         sequence = 0;
         while (time - Stopwatch.GetElapsedTime(began) is { Ticks: > 0 } left)
@@ -124,7 +143,7 @@ public sealed class EchoSocket : IDisposable
         uint sum = 0;
         for (int i = 0; i < packet.Length; i += 2)
         {
-            sum += BinaryPrimitives.ReadUInt16BigEndian(packet[i..]);
+            sum += i + 1 < packet.Length ? BinaryPrimitives.ReadUInt16BigEndian(packet[i..]) : (uint)packet[i] << 8;
         }
 
         sum = (sum & 0xffff) + (sum >> 16);

@@ -199,7 +199,19 @@ public sealed record PeerReport
 
     /// <summary>Gets the packets that wait for a session.</summary>
     public required int WaitingPackets { get; init; }
+
+    /// <summary>Gets the session that seals packets to it; null where there is none.</summary>
+    public SessionReport? Session { get; init; }
 }
+
+/// <summary>A session.</summary>
+/// <param name="LocalIndex">By what the peer names it.</param>
+/// <param name="RemoteIndex">By what we name it.</param>
+/// <param name="Initiator">Whether we began it, so that renewing it is up to us.</param>
+/// <param name="Age">Seconds since it was made.</param>
+/// <param name="SentPackets">Counters used for sending.</param>
+/// <param name="CanSend">Whether it may still seal packets: it may for 180 s.</param>
+public sealed record SessionReport(uint LocalIndex, uint RemoteIndex, bool Initiator, double Age, long SentPackets, bool CanSend);
 
 /// <summary>What <c>tunnelctl status --json</c> prints; configs/schema/status.json is its schema.</summary>
 public sealed record StatusDocument

@@ -95,6 +95,9 @@ public sealed partial class TunnelDevice
             ReceivedBytes = peer.ReceivedBytes,
             SentBytes = peer.SentBytes,
             WaitingPackets = peer.Staged.Count,
+            Session = _tunnel.SessionOf(peer) is { } session
+                ? new SessionReport(session.LocalIndex, session.RemoteIndex, session.IsInitiator, Math.Round(session.Age / 1e9, 3), (long)session.SentPackets, session.CanSend)
+                : null,
         };
     }
 

@@ -1,6 +1,7 @@
 using System.Text;
 using TunnelBox.Configuration;
 using TunnelBox.Control;
+using TunnelBox.Control.Diagnosis;
 using TunnelBox.Control.Quick;
 using TunnelBox.Visibility;
 
@@ -79,6 +80,7 @@ internal static class CompleteCommand
                     .SelectMany(directory => Directory.EnumerateFiles(directory, "*.conf")).Select(file => Path.GetFileNameWithoutExtension(file)),
                 "FIELD" => ShowText.Fields,
                 "REASON" => DropReasons.All.Select(reason => reason.Name),
+                "CHECK" => Doctor.All.Select(check => check.Name),
                 "FILE" => [Files],
                 "PEER" or "KEY" => Peers(words),
                 _ => [],

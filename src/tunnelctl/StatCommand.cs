@@ -79,7 +79,10 @@ internal static class StatCommand
         return ExitCode.Done;
     }
 
-    private static string OnlyInterface()
+    /// <summary>Gives the one interface that runs.</summary>
+    /// <returns>Its name.</returns>
+    /// <exception cref="ControlException">There is none, or more than one.</exception>
+    public static string OnlyInterface()
     {
         List<string> names = UapiClient.Interfaces();
         return names.Count switch

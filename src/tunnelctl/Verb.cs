@@ -1,5 +1,6 @@
 using System.Text;
 using TunnelBox.Control;
+using TunnelBox.Control.Diagnosis;
 
 namespace TunnelBox.Tunnelctl;
 
@@ -30,6 +31,8 @@ internal sealed record Verb(string Name, string Arguments, string Summary, strin
         new("capture", "INTERFACE FILE [--inner | --outer | --both] [--peer PEER] [--snap BYTES] [--count N] [--seconds N] [--keylog FILE]",
             "Writes packets into a pcapng file: inner ones (decrypted), outer ones, or both, with drop reasons as comments.", "tunnelctl capture wg0 wg0.pcapng --both --seconds 10", CaptureCommand.Run),
         new("top", "INTERFACE [--interval SECONDS] [--count N]", "Shows peers, rates, drops and the load of workers, as they change.", "tunnelctl top wg0", TopCommand.Run),
+        new("explain", "ADDRESS [INTERFACE] [--from] [--json]", "Says what a packet to (or from) an address would use, and every reason why it would fail now.", "tunnelctl explain 10.0.0.2", ExplainCommand.Run),
+        new("doctor", "[INTERFACE] [--json] [--check CHECK]", "Looks for what is wrong, in 5 s at most, and says what to do.", "tunnelctl doctor wg0", DoctorCommand.Run),
         new("ping", "[INTERFACE] PEER [--count N] [--interval SECONDS] [--address IP] [--handshake]", "Asks a peer at its tunnel address, or for a fresh handshake (one in 5 s).", "tunnelctl ping wg0 office --count 3", PingCommand.Run),
         new("genkey", string.Empty, "Makes a private key.", "tunnelctl genkey > private.key", KeyCommand.RunGenkey),
         new("genpsk", string.Empty, "Makes a preshared key.", "tunnelctl genpsk > preshared.key", KeyCommand.RunGenpsk),
@@ -65,6 +68,8 @@ internal sealed record Verb(string Name, string Arguments, string Summary, strin
         ["CLIENT"] = "the name of a peer that new-peer makes or made",
         ["EXPRESSION"] = "a filter on inner packets in the words of pcap-filter(7)",
         ["REASON"] = "a drop reason, as \"tunnelctl stat\" lists them",
+        ["ADDRESS"] = "an IPv4 or IPv6 address inside the tunnel",
+        ["CHECK"] = "one of " + string.Join(", ", Doctor.All.Select(check => check.Name)),
         ["FIELD"] = "one of " + string.Join(", ", ShowText.Fields),
     };
 

@@ -17,6 +17,7 @@ public sealed class StatusContractsTests
         Assert.Equal(JsonSchema.Names(StatusJson.Default.InterfaceReport), schema.Members("interface"));
         Assert.Equal(JsonSchema.Names(StatusJson.Default.DeviceReport), schema.Members("device"));
         Assert.Equal(JsonSchema.Names(StatusJson.Default.PeerReport), schema.Members("peer"));
+        Assert.Equal(JsonSchema.Names(StatusJson.Default.SessionReport), schema.Members("session"));
     }
 
     [Theory]

@@ -36,6 +36,9 @@ internal static class Agent
             case ["replay", string address, string port, string file]:
                 Replay(new IPEndPoint(IPAddress.Parse(address), int.Parse(port)), file);
                 return 0;
+            case ["dns"]:
+                AnswerNames();
+                return 0;
             case ["garbage-tun", string index, string count, string seed]:
                 Garbage.ToDevice(int.Parse(index), int.Parse(count), int.Parse(seed));
                 return 0;
@@ -170,6 +173,26 @@ internal static class Agent
             if (packet.IsUdp && packet.DestinationPort == target.Port)
             {
                 socket.SendTo(packet.Datagram, SocketFlags.None, target);
+            }
+        }
+    }
+
+    /// <summary>A name server that knows no name, but answers; it runs until it is ended.</summary>
+    private static void AnswerNames()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 53));
+        Console.WriteLine("listening");
+        byte[] message = new byte[512];
+        while (true)
+        {
+            EndPoint from = new IPEndPoint(IPAddress.Any, 0);
+            int length = socket.ReceiveFrom(message, ref from);
+            if (length >= 12)
+            {
+                message[2] |= 0x80;
+                message[3] = 3; // NXDOMAIN
+                socket.SendTo(message.AsSpan(0, length), SocketFlags.None, from);
             }
         }
     }

@@ -15,6 +15,7 @@ internal sealed class Lab : IAsyncDisposable
     private readonly List<RunningProcess> _processes = [];
     private readonly List<NetworkNamespace> _namespaces = [];
     private readonly List<string> _interfaces = [];
+    private readonly List<string> _folders = [];
     private readonly List<Func<string>> _reports = [];
     private readonly Stopwatch _watch = Stopwatch.StartNew();
 
@@ -72,6 +73,14 @@ internal sealed class Lab : IAsyncDisposable
         return path;
     }
 
+    /// <summary>Makes a folder outside the lab's own, which goes with it.</summary>
+    public string OwnFolder(string path)
+    {
+        Directory.CreateDirectory(path);
+        _folders.Add(path);
+        return path;
+    }
+
     /// <summary>Has the sockets of a tunnel interface removed when the lab closes.</summary>
     public void OwnInterface(string name)
     {
@@ -116,6 +125,11 @@ internal sealed class Lab : IAsyncDisposable
             {
                 File.Delete(path);
             }
+        }
+
+        foreach (string path in _folders)
+        {
+            Directory.Delete(path, recursive: true);
         }
 
         Directory.Delete(Folder, recursive: true);

@@ -52,10 +52,13 @@ internal sealed class TunnelEnd
     }
 
     /// <summary>Starts the daemon (again) under the same interface name.</summary>
-    public async Task RestartAsync()
+    public Task RestartAsync() => RestartAsync(_settings ?? new Dictionary<string, string?>());
+
+    /// <summary>Starts the daemon (again) with an environment of its own.</summary>
+    public async Task RestartAsync(IReadOnlyDictionary<string, string?> environment)
     {
         RunningProcess daemon = await Space.StartAsync(
-            [Program.Path, "-f", Interface], new Dictionary<string, string?>(_settings ?? new Dictionary<string, string?>()) { ["LOG_LEVEL"] = "verbose" });
+            [Program.Path, "-f", Interface], new Dictionary<string, string?>(environment) { ["LOG_LEVEL"] = "verbose" });
         Daemon = daemon;
         Inner = Space;
         _lab.Report(() => $"--- {Program.Name} {Interface} in {Space.Name}{(daemon.HasExited ? " (ended)" : "")}:\n{Tail(daemon.Error + daemon.Output)}");
@@ -148,6 +151,13 @@ internal sealed class TunnelEnd
         }
 
         await Space.RunAsync("wg", "show", Interface, "listen-port");
+    }
+
+    /// <summary>Ends the daemon, and waits until its interface is gone.</summary>
+    public async Task StopAsync()
+    {
+        await Daemon.DisposeAsync();
+        await Eventually.TrueAsync(async () => !await Space.HasLinkAsync(Interface), () => $"{Interface} is still there", _lab.Deadline);
     }
 
     /// <summary>Waits for the daemon's own end.</summary>

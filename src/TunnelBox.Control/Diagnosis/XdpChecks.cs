@@ -1,0 +1,76 @@
+using System.Net;
+using TunnelBox.Linux.Netlink;
+
+namespace TunnelBox.Control.Diagnosis;
+
+/// <summary>Checks of XDP on the devices that datagrams pass.</summary>
+internal static class XdpChecks
+{
+    public static IReadOnlyList<DoctorCheck> All { get; } =
+    [
+        new("xdp-programs", "XDP programs of others, which see datagrams before any socket or firewall", static (context, _) => Programs(context)),
+        new("xdp-mode", "which outer port is in force, and in which mode", static (context, _) => Mode(context)),
+    ];
+
+    private static bool UsesXdp(DoctorContext context) => context.Status.Device.OuterPort.Contains("xdp", StringComparison.Ordinal);
+
+    private static IEnumerable<Link> Outer(DoctorContext context)
+    {
+        using RouteLookup lookup = new();
+        HashSet<int> links = [];
+        foreach (PeerReport peer in context.Peers)
+        {
+            if (peer.Endpoint is not null && IPEndPoint.TryParse(peer.Endpoint, out IPEndPoint? endpoint))
+            {
+                links.Add(lookup.Out(endpoint.Address, context.Status.Device.FirewallMark).LinkIndex);
+            }
+        }
+
+        links.Remove(0);
+        // Peers that were never heard may come by any device.
+        bool any = context.Status.Peers.Any(peer => peer.Endpoint is null);
+        return [.. context.Links.Where(link => any ? link.IsUp && link.Name != "lo" && link.Name != context.Interface : links.Contains(link.Index))];
+    }
+
+    private static List<Finding> Programs(DoctorContext context)
+    {
+        List<Finding> findings = [];
+        List<string> names = [];
+        foreach (Link link in Outer(context))
+        {
+            names.Add(link.Name);
+            XdpAttachment attached = XdpAttachment.Of(link.Index);
+            if (attached.Mode != XdpMode.None && !UsesXdp(context))
+            {
+                findings.Add(Finding.Fail(
+                    $"An XDP program that is not the tunnel's own, number {attached.Program}, is attached to {link.Name} ({attached.Mode.ToString().ToLowerInvariant()} mode) and may drop or divert datagrams.",
+                    $"See what it is (bpftool prog show id {attached.Program}) and take it off if nobody needs it: ip link set {link.Name} xdp off.",
+                    Causes.Xdp));
+            }
+        }
+
+        return findings.Count > 0 ? findings
+            : names.Count == 0 ? [Finding.Skip("No device is known that leads to a peer.")]
+            : [Finding.Pass($"No foreign XDP program is attached to {string.Join(", ", names)}.")];
+    }
+
+    private static IEnumerable<Finding> Mode(DoctorContext context)
+    {
+        bool asked = context.Settings.OuterPort == "xdp";
+        if (!UsesXdp(context))
+        {
+            yield return asked
+                ? Finding.Warn($"The setting OuterPort asks for xdp, but {context.Status.Device.OuterPort} is in force.", "The daemon's log says why; set OuterPort to auto or udp where that is meant.")
+                : Finding.Pass($"The outer port is {context.Status.Device.OuterPort}, which needs no XDP.");
+            yield break;
+        }
+
+        foreach (Link link in Outer(context))
+        {
+            XdpAttachment attached = XdpAttachment.Of(link.Index);
+            yield return attached.Mode == XdpMode.Generic
+                ? Finding.Warn($"XDP on {link.Name} is in generic mode, which is slower than UDP sockets.", "Use a driver with native XDP, or set OuterPort to udp.")
+                : Finding.Pass($"XDP on {link.Name}: {attached.Mode.ToString().ToLowerInvariant()} mode.");
+        }
+    }
+}

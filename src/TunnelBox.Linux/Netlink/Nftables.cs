@@ -1,0 +1,189 @@
+using System.Buffers.Binary;
+
+namespace TunnelBox.Linux.Netlink;
+
+/// <summary>One expression of a rule: what it is called, and its attributes by number.</summary>
+/// <param name="Name">The kernel's name: meta, payload, cmp, immediate, …</param>
+/// <param name="Attributes">Its attributes.</param>
+public sealed record NftExpression(string Name, IReadOnlyDictionary<ushort, byte[]> Attributes)
+{
+    /// <summary>Reads an attribute of 32 bits in network order.</summary>
+    /// <param name="type">Its number.</param>
+    /// <returns>Its value, or null.</returns>
+    public uint? Number(ushort type) => Attributes.TryGetValue(type, out byte[]? bytes) && bytes.Length >= 4 ? BinaryPrimitives.ReadUInt32BigEndian(bytes) : null;
+
+    /// <summary>Reads the bytes of an attribute of data (NFTA_DATA_VALUE).</summary>
+    /// <param name="type">Its number.</param>
+    /// <returns>The bytes, or null.</returns>
+    public byte[]? Value(ushort type) => Nested(type, 1);
+
+    /// <summary>Reads an attribute within an attribute.</summary>
+    /// <param name="outer">The outer one's number.</param>
+    /// <param name="inner">The inner one's number.</param>
+    /// <returns>Its bytes, or null.</returns>
+    public byte[]? Nested(ushort outer, ushort inner)
+    {
+        if (Attributes.TryGetValue(outer, out byte[]? bytes))
+        {
+            foreach (NetlinkAttribute attribute in new NetlinkAttributes(bytes))
+            {
+                if (attribute.Type == inner)
+                {
+                    return attribute.Payload.ToArray();
+                }
+            }
+        }
+
+        return null;
+    }
+}
+
+/// <summary>A rule.</summary>
+/// <param name="Family">The table's family: NFPROTO_IPV4 is 2, IPV6 is 10, INET is 1.</param>
+/// <param name="Table">Its table.</param>
+/// <param name="Chain">Its chain.</param>
+/// <param name="Handle">Its number, as <c>nft -a list ruleset</c> shows it.</param>
+/// <param name="Expressions">What it does, in order.</param>
+public sealed record NftRule(byte Family, string Table, string Chain, ulong Handle, IReadOnlyList<NftExpression> Expressions);
+
+/// <summary>A chain.</summary>
+/// <param name="Family">The table's family.</param>
+/// <param name="Table">Its table.</param>
+/// <param name="Name">Its name.</param>
+/// <param name="Type">filter, nat or route; empty for one that is only jumped to.</param>
+/// <param name="Hook">NF_INET_*: 0 prerouting, 1 input, 2 forward, 3 output, 4 postrouting; null for one that is only jumped to.</param>
+/// <param name="Priority">Lower comes first.</param>
+/// <param name="Drops">Whether what no rule decides is dropped.</param>
+public sealed record NftChain(byte Family, string Table, string Name, string Type, uint? Hook, int Priority, bool Drops);
+
+/// <summary>The nftables rules of one network namespace, read over netlink, so that no nft(8) is needed.</summary>
+/// <param name="Chains">The chains.</param>
+/// <param name="Rules">The rules, in the order of each chain.</param>
+public sealed record Nftables(IReadOnlyList<NftChain> Chains, IReadOnlyList<NftRule> Rules)
+{
+    private const ushort Subsystem = 10 << 8;
+    private const ushort GetChain = Subsystem | 4;
+    private const ushort GetRule = Subsystem | 7;
+
+    /// <summary>Reads the rules of the calling thread's network namespace.</summary>
+    /// <returns>The rules; none where the kernel has no nftables.</returns>
+    /// <exception cref="NetlinkException">The kernel refused: CAP_NET_ADMIN is needed.</exception>
+    public static Nftables Read()
+    {
+        using NetlinkSocket socket = NetlinkSocket.Open(NetlinkSocket.Netfilter);
+        List<NftChain> chains = [];
+        List<NftRule> rules = [];
+        // struct nfgenmsg: any family, version 0, resource 0.
+        socket.Dump(new NetlinkWriter(GetChain, 0).Struct(0u), "listing firewall chains", chains.Clear, (in message) => Add(chains, ParseChain(message.Payload)));
+        socket.Dump(new NetlinkWriter(GetRule, 0).Struct(0u), "listing firewall rules", rules.Clear, (in message) => Add(rules, ParseRule(message.Payload)));
+        return new Nftables(chains, rules);
+    }
+
+    private static void Add<T>(List<T> list, T? item)
+        where T : class
+    {
+        if (item is not null)
+        {
+            list.Add(item);
+        }
+    }
+
+    private static NftChain? ParseChain(ReadOnlySpan<byte> payload)
+    {
+        if (payload.Length < 4)
+        {
+            return null;
+        }
+
+        NftChain chain = new(payload[0], string.Empty, string.Empty, string.Empty, null, 0, false);
+        foreach (NetlinkAttribute attribute in new NetlinkAttributes(payload[4..]))
+        {
+            switch (attribute.Type)
+            {
+                case 1:
+                    chain = chain with { Table = attribute.Text };
+                    break;
+                case 3:
+                    chain = chain with { Name = attribute.Text };
+                    break;
+                case 4:
+                    foreach (NetlinkAttribute hook in new NetlinkAttributes(attribute.Payload))
+                    {
+                        chain = hook.Type switch
+                        {
+                            1 when hook.Payload.Length >= 4 => chain with { Hook = BinaryPrimitives.ReadUInt32BigEndian(hook.Payload) },
+                            2 when hook.Payload.Length >= 4 => chain with { Priority = BinaryPrimitives.ReadInt32BigEndian(hook.Payload) },
+                            _ => chain,
+                        };
+                    }
+
+                    break;
+                case 5 when attribute.Payload.Length >= 4:
+                    chain = chain with { Drops = BinaryPrimitives.ReadUInt32BigEndian(attribute.Payload) == 0 };
+                    break;
+                case 7:
+                    chain = chain with { Type = attribute.Text };
+                    break;
+            }
+        }
+
+        return chain;
+    }
+
+    private static NftRule? ParseRule(ReadOnlySpan<byte> payload)
+    {
+        if (payload.Length < 4)
+        {
+            return null;
+        }
+
+        List<NftExpression> expressions = [];
+        NftRule rule = new(payload[0], string.Empty, string.Empty, 0, expressions);
+        foreach (NetlinkAttribute attribute in new NetlinkAttributes(payload[4..]))
+        {
+            switch (attribute.Type)
+            {
+                case 1:
+                    rule = rule with { Table = attribute.Text };
+                    break;
+                case 2:
+                    rule = rule with { Chain = attribute.Text };
+                    break;
+                case 3 when attribute.Payload.Length >= 8:
+                    rule = rule with { Handle = BinaryPrimitives.ReadUInt64BigEndian(attribute.Payload) };
+                    break;
+                case 4:
+                    foreach (NetlinkAttribute element in new NetlinkAttributes(attribute.Payload))
+                    {
+                        expressions.Add(ParseExpression(element.Payload));
+                    }
+
+                    break;
+            }
+        }
+
+        return rule;
+    }
+
+    private static NftExpression ParseExpression(ReadOnlySpan<byte> element)
+    {
+        string name = string.Empty;
+        Dictionary<ushort, byte[]> attributes = [];
+        foreach (NetlinkAttribute attribute in new NetlinkAttributes(element))
+        {
+            if (attribute.Type == 1)
+            {
+                name = attribute.Text;
+            }
+            else if (attribute.Type == 2)
+            {
+                foreach (NetlinkAttribute data in new NetlinkAttributes(attribute.Payload))
+                {
+                    attributes[data.Type] = data.Payload.ToArray();
+                }
+            }
+        }
+
+        return new NftExpression(name, attributes);
+    }
+}
