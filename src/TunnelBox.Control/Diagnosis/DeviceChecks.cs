@@ -56,7 +56,8 @@ internal static class DeviceChecks
         foreach (PeerReport peer in context.Status.Peers.Where(peer => peer.AllowedIps.Count == 0))
         {
             findings.Add(Finding.Fail("It has no allowed IPs, so nothing can be sent to it or accepted from it; a prefix that is given to a second peer leaves the first.",
-                "Give each prefix to one peer only.", Causes.AllowedIps) with { Peer = DoctorContext.Label(peer) });
+                "Give each prefix to one peer only.", Causes.AllowedIps) with
+            { Peer = DoctorContext.Label(peer) });
         }
 
         List<(IPNetwork Prefix, PeerReport Peer)> all = [];
@@ -77,7 +78,8 @@ internal static class DeviceChecks
                 && one.Prefix.PrefixLength < narrow.PrefixLength && one.Prefix.Contains(narrow.BaseAddress)))
             {
                 findings.Add(Finding.Warn($"{narrow} lies within {wide} of {DoctorContext.Label(other)} and takes that part from it.",
-                    "Nothing, if it is meant so; else correct AllowedIPs of one of them.", Causes.AllowedIps) with { Peer = DoctorContext.Label(peer) });
+                    "Nothing, if it is meant so; else correct AllowedIPs of one of them.", Causes.AllowedIps) with
+                { Peer = DoctorContext.Label(peer) });
             }
         }
 
@@ -87,7 +89,8 @@ internal static class DeviceChecks
             if (refused > 0)
             {
                 findings.Add(Finding.Fail($"{refused} of its packets came from addresses that are not its own: they are missing in its allowed IPs, or a narrower prefix gives them to another peer.",
-                    "Add the addresses to AllowedIPs of this peer, and take them from the other.", Causes.AllowedIps) with { Peer = DoctorContext.Label(peer) });
+                    "Add the addresses to AllowedIPs of this peer, and take them from the other.", Causes.AllowedIps) with
+                { Peer = DoctorContext.Label(peer) });
             }
         }
 

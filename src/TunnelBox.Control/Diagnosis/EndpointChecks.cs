@@ -42,7 +42,8 @@ internal static class EndpointChecks
             else if (peer.Health != PeerHealth.Well && peer.Endpoint is not null && IPEndPoint.TryParse(peer.Endpoint, out IPEndPoint? at) && !addresses.Contains(at.Address))
             {
                 findings.Add(Finding.Fail($"Its endpoint's name {name} means {string.Join(", ", addresses.Take(3))} by now, but {at.Address} is in use.",
-                    $"Load the file again (tunnelctl reload {context.Interface}), or set the endpoint anew.", Causes.DnsStale) with { Peer = label });
+                    $"Load the file again (tunnelctl reload {context.Interface}), or set the endpoint anew.", Causes.DnsStale) with
+                { Peer = label });
             }
         }
 
@@ -52,12 +53,14 @@ internal static class EndpointChecks
             if (error == SocketError.ConnectionRefused)
             {
                 findings.Add(Finding.Fail($"The host {endpoint.Address} says that nothing listens at UDP port {endpoint.Port}.",
-                    "Correct the port in Endpoint, or start the tunnel there.", Causes.WrongPort) with { Peer = label });
+                    "Correct the port in Endpoint, or start the tunnel there.", Causes.WrongPort) with
+                { Peer = label });
             }
             else if (error is SocketError.HostUnreachable or SocketError.NetworkUnreachable)
             {
                 findings.Add(Finding.Fail($"The host {endpoint.Address} cannot be reached: {new SocketException((int)error).Message.TrimEnd('.')}.",
-                    "Check the address in Endpoint, and the network on the way.", Causes.WrongPort) with { Peer = label });
+                    "Check the address in Endpoint, and the network on the way.", Causes.WrongPort) with
+                { Peer = label });
             }
         }
 
@@ -177,7 +180,8 @@ internal static class EndpointChecks
                 && lookup.Out(endpoint.Address, context.Status.Device.FirewallMark) is { Gateway: not null, Source: { } source } && IsTranslated(source))
             {
                 findings.Add(Finding.Warn($"This end speaks from {source}, a private address behind a router, without keepalive: after some seconds of silence the router forgets the way back.",
-                    "Set PersistentKeepalive = 25 for this peer, if it must be able to begin.", Causes.Nat) with { Peer = DoctorContext.Label(peer) });
+                    "Set PersistentKeepalive = 25 for this peer, if it must be able to begin.", Causes.Nat) with
+                { Peer = DoctorContext.Label(peer) });
             }
         }
 

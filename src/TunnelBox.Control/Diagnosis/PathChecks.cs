@@ -96,7 +96,8 @@ internal static class PathChecks
             if (mtu < needed)
             {
                 findings.Add(Finding.Warn($"Full packets need {needed} bytes outside, but {(answer.Mtu > 0 && answer.Mtu < link.Mtu ? "the route" : link.Name)} takes {mtu}: each leaves in two fragments.",
-                    $"Set MTU = {mtu - Overhead(endpoint.Address)} in the file.", Causes.Mtu) with { Peer = DoctorContext.Label(peer) });
+                    $"Set MTU = {mtu - Overhead(endpoint.Address)} in the file.", Causes.Mtu) with
+                { Peer = DoctorContext.Label(peer) });
             }
             else
             {

@@ -67,7 +67,8 @@ internal static class RouteChecks
                         _ => $"it leads out of {context.Links.FirstOrDefault(link => link.Index == answer.LinkIndex)?.Name}",
                     };
                     findings.Add(Finding.Fail($"No route leads to {prefix} through {own.Name}: {where}.",
-                        $"Add one (ip route add {prefix} dev {own.Name}), or let \"tunnelctl up\" do it.", Causes.Route) with { Peer = label });
+                        $"Add one (ip route add {prefix} dev {own.Name}), or let \"tunnelctl up\" do it.", Causes.Route) with
+                    { Peer = label });
                 }
             }
 
@@ -99,7 +100,8 @@ internal static class RouteChecks
         else if (answer.LinkIndex == own.Index)
         {
             yield return Finding.Fail($"The route to its endpoint {endpoint.Address} leads into the tunnel itself.",
-                "Route it past the tunnel, or take it out of the allowed IPs; a default route needs a firewall mark.", Causes.Route) with { Peer = label };
+                "Route it past the tunnel, or take it out of the allowed IPs; a default route needs a firewall mark.", Causes.Route) with
+            { Peer = label };
         }
     }
 
@@ -144,7 +146,8 @@ internal static class RouteChecks
 
         yield return Finding.Fail($"The kernel drops {what} that come in by {link.Name}: its route back leads elsewhere, and rp_filter is strict.",
             $"Route them back through {link.Name}, or loosen the filter: sysctl net.ipv4.conf.{link.Name}.rp_filter=2 (the larger of it and that of \"all\" counts).",
-            Causes.ReversePath) with { Peer = DoctorContext.Label(peer) };
+            Causes.ReversePath) with
+        { Peer = DoctorContext.Label(peer) };
     }
 
     private static IEnumerable<Finding> Forwarding(DoctorContext context)
