@@ -11,7 +11,7 @@ public sealed class DoctorTests
         using ManualResetEventSlim released = new();
         DoctorCheck hangs = new("hangs", "nothing", (_, _) =>
         {
-            released.Wait();
+            released.Wait(CancellationToken.None);
             return [];
         });
         DoctorCheck fails = new("fails", "nothing", static (_, _) => [new Finding { Status = CheckStatus.Fail, Message = "It is broken.", Cause = Causes.Mtu }]);
