@@ -89,6 +89,9 @@ public sealed class Peer : IndexOwner
     /// <summary>Gets a value indicating whether the peer was removed from its tunnel.</summary>
     public bool IsRemoved => Volatile.Read(ref _removed) != 0;
 
+    /// <summary>Gets or sets when the first initiation left that nothing authenticated has followed, in nanoseconds of the tunnel's clock; 0 for never.</summary>
+    internal long AskedSince { get; set; }
+
     /// <summary>Gets or sets the answers given to the peer's initiations since a session with it was last known to work.</summary>
     internal int UnusedResponses { get; set; }
 

@@ -15,7 +15,9 @@ public sealed partial class Tunnel
             long received = peer.LastReceived;
             long asked = peer.Timers.LastInitiation;
             bool everAsked = asked != long.MinValue;
-            bool unanswered = everAsked && asked > received && (peer.Timers.HandshakeAttempts > 0 || now - asked > Limits.RekeyTimeout);
+            // Traffic may begin a new try just when the last is due, so the age of the first one counts.
+            long since = peer.AskedSince;
+            bool unanswered = everAsked && since > received && (peer.Timers.HandshakeAttempts > 0 || now - since > Limits.RekeyTimeout);
             long dueAt = peer.Timers.NewHandshake;
             return new PeerContact(received == 0 ? null : Math.Max(now - received, 0), everAsked ? now - asked : null, unanswered)
             {

@@ -190,6 +190,11 @@ public sealed partial class Tunnel
 
         uint index = ReserveIndex(peer);
         Span<byte> initiation = stackalloc byte[InitiationMessage.Size];
+        if (last == long.MinValue || peer.LastReceived >= peer.AskedSince)
+        {
+            peer.AskedSince = now;
+        }
+
         timers.InitiationSent(now, Jitter());
         Activate(peer);
         if (!peer.Handshake.CreateInitiation(_identity, _stamps.Next(), index, _random, initiation, KeyLog))

@@ -11,8 +11,9 @@ internal static class RouteChecks
 
     public static IReadOnlyList<DoctorCheck> All { get; } =
     [
-        new("routes", "routes and rules: peers' prefixes into the tunnel, endpoints past it", static (context, _) => Routes(context)),
+        // Before routes: where both find something, packets already come in and are not believed.
         new("rp-filter", "whether the kernel believes where packets come from", static (context, _) => ReversePath(context)),
+        new("routes", "routes and rules: peers' prefixes into the tunnel, endpoints past it", static (context, _) => Routes(context)),
         new("forwarding", "whether packets of others pass this machine", static (context, _) => Forwarding(context)),
     ];
 

@@ -89,12 +89,14 @@ internal sealed unsafe class CryptoEngines : IDisposable
         {
             aead.Seal(_managed);
             return Open(aead);
-        },
+        }
+        ,
         (true, _) => () =>
         {
             aead.Seal(_managed);
             return 0;
-        },
+        }
+        ,
         _ => () => Open(aead),
     };
 

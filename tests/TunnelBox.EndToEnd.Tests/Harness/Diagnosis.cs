@@ -16,10 +16,10 @@ internal sealed record Diagnosis(double Seconds, IReadOnlyList<Finding> Findings
     public string[] Causes => [.. Findings.Where(finding => finding.Cause is not null).Select(finding => finding.Cause!).Distinct()];
 
     /// <summary>Runs it.</summary>
-    public static async Task<Diagnosis> OfAsync(TunnelEnd end, string? check = null)
+    public static async Task<Diagnosis> OfAsync(TunnelEnd end, string? check = null, IReadOnlyDictionary<string, string?>? environment = null)
     {
         string[] more = check is null ? [] : ["--check", check];
-        CommandResult result = await end.Inner.TryAsync([TunnelProgram.Tunnelctl, "doctor", end.Interface, "--json", .. more]);
+        CommandResult result = await end.Inner.TryAsync([TunnelProgram.Tunnelctl, "doctor", end.Interface, "--json", .. more], environment);
         return result.ExitCode is 0 or 1 && result.Output.Length > 0 ? Parse(result.Output) : throw new InvalidOperationException($"doctor ended with {result.ExitCode}: {result.Error}");
     }
 

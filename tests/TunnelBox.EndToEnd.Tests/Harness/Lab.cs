@@ -127,7 +127,7 @@ internal sealed class Lab : IAsyncDisposable
             }
         }
 
-        foreach (string path in _folders)
+        foreach (string path in _folders.Where(Directory.Exists))
         {
             Directory.Delete(path, recursive: true);
         }
