@@ -89,14 +89,12 @@ internal sealed unsafe class CryptoEngines : IDisposable
         {
             aead.Seal(_managed);
             return Open(aead);
-        }
-        ,
+        },
         (true, _) => () =>
         {
             aead.Seal(_managed);
             return 0;
-        }
-        ,
+        },
         _ => () => Open(aead),
     };
 
