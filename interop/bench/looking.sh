@@ -38,7 +38,7 @@ counted() { inside "$near" "$tunnelctl" stat "$(interface_of ours 1)" | awk -F '
 settle() {
     local process
     sleep 0.3
-    for process in "$@"; do kill -INT "$process" 2>/dev/null || true; done
+    for process in "$@"; do kill -TERM "$process" 2>/dev/null || true; done
     for process in "$@"; do wait "$process" 2>/dev/null || true; done
 }
 
