@@ -45,6 +45,8 @@ public class MisconfigurationTests(ITestOutputHelper output)
         }
 
         output.WriteLine(table.ToString());
+        Directory.CreateDirectory(Path.Combine(TunnelProgram.Root, "out"));
+        await File.WriteAllTextAsync(Path.Combine(TunnelProgram.Root, "out", "misconfigurations.md"), table.ToString());
         Assert.True(faults.Count == 0, $"{string.Join('\n', faults)}\n{table}");
     }
 
