@@ -10,6 +10,8 @@
 #define ETHERTYPE_QINQ 0x88A8
 #define PROTOCOL_UDP 17
 #define MORE_FRAGMENTS_OR_OFFSET 0x3FFF
+// What a chunk of 4 KiB holds behind the 256 bytes that the kernel keeps free.
+#define LARGEST_FRAME 3840
 
 struct ethernet {
     __u8 addresses[12];
@@ -77,7 +79,7 @@ int outer(struct xdp_md *context)
 {
     void *end = (void *)(long)context->data_end;
     struct ethernet *ethernet = (void *)(long)context->data;
-    if ((void *)(ethernet + 1) > end) {
+    if ((void *)(ethernet + 1) > end || end - (void *)ethernet > LARGEST_FRAME) {
         return XDP_PASS;
     }
 

@@ -1,11 +1,14 @@
 namespace TunnelBox.DataPath;
 
 /// <summary>
-/// One queue of packets in and out: a TUN queue, a UDP socket pair, later an AF_XDP queue. A port belongs to one worker,
+/// One queue of packets in and out: a TUN queue, a UDP socket pair, AF_XDP queues. A port belongs to one worker,
 /// never blocks, and is called once per burst.
 /// </summary>
 public interface IPort : IDisposable
 {
+    /// <summary>Most descriptors of one port: the queues of a large device, and two sockets.</summary>
+    const int MaxPollDescriptors = 66;
+
     /// <summary>Gets what status output calls this port, with the offloads in force, such as <c>tun wg0 vnet_hdr tso4 tso6 uso</c>.</summary>
     string Description { get; }
 
@@ -15,7 +18,7 @@ public interface IPort : IDisposable
     /// <summary>
     /// Writes the descriptors that become readable when <see cref="Receive"/> would have work.
     /// </summary>
-    /// <param name="descriptors">Room for at least 4.</param>
+    /// <param name="descriptors">Room for at least <see cref="MaxPollDescriptors"/>.</param>
     /// <returns>How many were written.</returns>
     int GetPollDescriptors(Span<int> descriptors);
 

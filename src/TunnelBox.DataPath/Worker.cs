@@ -146,10 +146,10 @@ public sealed unsafe class Worker : IDisposable
             _ = CpuAffinity.Pin(cpu);
         }
 
-        Span<int> descriptors = stackalloc int[8];
+        Span<int> descriptors = stackalloc int[2 * IPort.MaxPollDescriptors];
         int count = _inner.GetPollDescriptors(descriptors);
         count += _outer.GetPollDescriptors(descriptors[count..]);
-        pollfd* polled = stackalloc pollfd[9];
+        pollfd* polled = stackalloc pollfd[(2 * IPort.MaxPollDescriptors) + 1];
         for (int i = 0; i < count; i++)
         {
             polled[i] = new pollfd { fd = descriptors[i], events = Definitions.POLLIN };

@@ -78,6 +78,18 @@ public enum DropReason : byte
     /// <summary>In: a cookie reply to no message of ours, or one that does not decrypt.</summary>
     InHandshakeCookieInvalid,
 
+    /// <summary>In: the frame's Ethernet, IP or UDP header contradicts itself (AF_XDP alone: the kernel checks its own).</summary>
+    InOuterHdrError,
+
+    /// <summary>In: AF_XDP had no free frame to receive into.</summary>
+    InXdpNoFrame,
+
+    /// <summary>In: AF_XDP refused the frame: it does not fit into a chunk.</summary>
+    InXdpRefused,
+
+    /// <summary>In: AF_XDP's RX ring was full.</summary>
+    InXdpRingFull,
+
     /// <summary>Out: the inner bytes are no IPv4 or IPv6 packet.</summary>
     OutInnerHdrError,
 
@@ -134,6 +146,9 @@ public enum DropReason : byte
 
     /// <summary>Out: the packet carries a message that the same session has just sealed: the tunnel is routed into itself.</summary>
     OutRoutingLoop,
+
+    /// <summary>Out: an invalid entry in AF_XDP's TX ring.</summary>
+    OutXdpBadDescriptor,
 
     /// <summary>Out: the interface is down, so no port is open.</summary>
     OutInterfaceDown,

@@ -151,6 +151,22 @@ public static class DropReasons
             DropReason.InHandshakeCookieInvalid,
             "The cookie reply answers no message of ours, or does not decrypt.",
             "Compare the peer's public key with the one configured here; a late reply also counts here.");
+        In(
+            DropReason.InOuterHdrError,
+            "The Ethernet, IP or UDP header of a frame taken by AF_XDP contradicts itself.",
+            "Look for a damaged cable or card; the kernel would have dropped the frame without a word.");
+        In(
+            DropReason.InXdpNoFrame,
+            "AF_XDP had no free frame to receive into.",
+            "Give the tunnel more workers or the machine more CPU: frames come faster than they are opened.");
+        In(
+            DropReason.InXdpRefused,
+            "AF_XDP refused the frame: it does not fit into a chunk of 4 KiB.",
+            "Lower the MTU of the outer device to 3,826 bytes or less, or use the UDP port.");
+        In(
+            DropReason.InXdpRingFull,
+            "AF_XDP's RX ring was full.",
+            "Give the tunnel more workers or the machine more CPU: frames come faster than they are opened.");
         Out(
             DropReason.OutInnerHdrError,
             "The bytes from the inner interface are no IPv4 or IPv6 packet.",
@@ -230,6 +246,10 @@ public static class DropReasons
             DropReason.OutRoutingLoop,
             "The packet carries a message of the very session it would be sealed for: the route to the peer's endpoint leads into the tunnel.",
             "Route the endpoint past the tunnel, or leave it out of the peer's allowed IPs; a default route needs a firewall mark.");
+        Out(
+            DropReason.OutXdpBadDescriptor,
+            "The kernel found an invalid entry in AF_XDP's TX ring.",
+            "Report it as a defect, and use the UDP port meanwhile.");
         Out(
             DropReason.OutInterfaceDown,
             "The interface is down, so no port is open.",

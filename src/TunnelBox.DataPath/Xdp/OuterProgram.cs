@@ -59,7 +59,7 @@ public sealed class OuterProgram : IDisposable
             return new OuterProgram(loaded, link, reason);
         }
 
-        string problem = AttachProblem(device, BpfObject.XdpProgramOf(ifindex), error);
+        string problem = AttachProblem(device, ifindex, error);
         loaded.Dispose();
         throw new PortException(problem, error);
     }
@@ -102,9 +102,20 @@ public sealed class OuterProgram : IDisposable
         _ => $"no XDP on {device}: the kernel does not take the program: {Errno.Describe(error)}; use the UDP port",
     };
 
-    private static string AttachProblem(string device, uint foreign, int error) => foreign == 0
-        ? $"no XDP on {device}: the program cannot be attached: {Errno.Describe(error)}; use the UDP port"
-        : $"no XDP on {device}: XDP program {foreign} is attached there already; end its owner, or detach it with 'ip link set dev {device} xdp off'";
+    private static string AttachProblem(string device, int ifindex, int error)
+    {
+        uint foreign = BpfObject.XdpProgramOf(ifindex, NativeMode);
+        string verb = "xdp";
+        if (foreign == 0)
+        {
+            foreign = BpfObject.XdpProgramOf(ifindex, GenericMode);
+            verb = "xdpgeneric";
+        }
+
+        return foreign == 0
+            ? $"no XDP on {device}: the program cannot be attached: {Errno.Describe(error)}; use the UDP port"
+            : $"no XDP on {device}: XDP program {foreign} is attached there already; end its owner, or detach it with 'ip link set dev {device} {verb} off'";
+    }
 
     /// <summary>struct listen_key of native/xdp/outer.bpf.c.</summary>
     [StructLayout(LayoutKind.Sequential)]

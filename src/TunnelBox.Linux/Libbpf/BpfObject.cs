@@ -82,11 +82,12 @@ public sealed unsafe class BpfObject : SafeHandle
 
     /// <summary>Reads which XDP program a device has.</summary>
     /// <param name="ifindex">The device.</param>
+    /// <param name="flags">XDP_FLAGS_* of linux/if_link.h: the mode in which it runs.</param>
     /// <returns>The program's number in the kernel; 0 for none, or where it cannot be read.</returns>
-    public static uint XdpProgramOf(int ifindex)
+    public static uint XdpProgramOf(int ifindex, uint flags)
     {
         uint id = 0;
-        return LibBpf.bpf_xdp_query_id(ifindex, 0, &id) < 0 ? 0 : id;
+        return LibBpf.bpf_xdp_query_id(ifindex, (int)flags, &id) < 0 ? 0 : id;
     }
 
     /// <summary>Sets an entry of a map.</summary>

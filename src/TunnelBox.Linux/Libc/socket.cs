@@ -211,6 +211,38 @@ public static unsafe partial class LibC
         return result;
     }
 
+    /// <summary>setsockopt(2) with a structure.</summary>
+    /// <param name="fd">Socket.</param>
+    /// <param name="level">SOL_* or IPPROTO_*.</param>
+    /// <param name="option">The option.</param>
+    /// <param name="value">Its value.</param>
+    /// <param name="length">Bytes of it.</param>
+    /// <returns>0, or −errno.</returns>
+    public static int setsockopt(int fd, int level, int option, void* value, uint length) =>
+        Check(NativeSetsockopt(fd, level, option, value, length));
+
+    /// <summary>getsockopt(2) of a structure.</summary>
+    /// <param name="fd">Socket.</param>
+    /// <param name="level">SOL_* or IPPROTO_*.</param>
+    /// <param name="option">The option.</param>
+    /// <param name="value">Filled.</param>
+    /// <param name="length">In: room; out: bytes.</param>
+    /// <returns>0, or −errno.</returns>
+    public static int getsockopt(int fd, int level, int option, void* value, uint* length) =>
+        Check(NativeGetsockopt(fd, level, option, value, length));
+
+    /// <summary>sendto(2) of nothing to nobody: on an AF_XDP socket, has the kernel transmit what is in the TX ring.</summary>
+    /// <param name="fd">Socket.</param>
+    /// <param name="flags">MSG_DONTWAIT.</param>
+    /// <returns>0, or −errno: EAGAIN when some is left.</returns>
+    public static int sendto(int fd, int flags) => Check((int)NativeSendto(fd, null, 0, flags, null, 0));
+
+    /// <summary>recvfrom(2) of nothing: on an AF_XDP socket, has the kernel look at the fill ring.</summary>
+    /// <param name="fd">Socket.</param>
+    /// <param name="flags">MSG_DONTWAIT.</param>
+    /// <returns>0, or −errno.</returns>
+    public static int recvfrom(int fd, int flags) => Check((int)NativeRecvfrom(fd, null, 0, flags, null, null));
+
     /// <summary>sendmsg(2).</summary>
     /// <param name="fd">Socket.</param>
     /// <param name="message">The message.</param>
@@ -297,6 +329,12 @@ public static unsafe partial class LibC
 
     [LibraryImport(Library, EntryPoint = "getsockopt", SetLastError = true)]
     private static partial int NativeGetsockopt(int fd, int level, int option, void* value, uint* length);
+
+    [LibraryImport(Library, EntryPoint = "sendto", SetLastError = true)]
+    private static partial nint NativeSendto(int fd, void* data, nuint length, int flags, void* address, uint addressLength);
+
+    [LibraryImport(Library, EntryPoint = "recvfrom", SetLastError = true)]
+    private static partial nint NativeRecvfrom(int fd, void* data, nuint length, int flags, void* address, uint* addressLength);
 
     [LibraryImport(Library, EntryPoint = "sendmsg", SetLastError = true)]
     private static partial nint NativeSendmsg(int fd, msghdr* message, int flags);

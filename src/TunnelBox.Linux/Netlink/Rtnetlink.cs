@@ -32,14 +32,22 @@ internal static class Rtnetlink
     public const ushort RTM_DELRULE = 33;
     public const ushort RTM_GETRULE = 34;
 
+    public const ushort RTM_NEWNEIGH = 28;
+    public const ushort RTM_DELNEIGH = 29;
+    public const ushort RTM_GETNEIGH = 30;
+
     public const byte AF_UNSPEC = 0;
     public const byte AF_INET = 2;
     public const byte AF_INET6 = 10;
 
     public const uint IFF_UP = 1;
+    public const uint IFF_RUNNING = 0x40;
+    public const ushort ARPHRD_ETHER = 1;
+    public const ushort IFLA_ADDRESS = 1;
     public const ushort IFLA_IFNAME = 3;
     public const ushort IFLA_MTU = 4;
     public const ushort IFLA_LINKINFO = 18;
+    public const ushort IFLA_NUM_RX_QUEUES = 32;
     public const ushort IFLA_INFO_KIND = 1;
 
     public const ushort IFA_ADDRESS = 1;
@@ -47,13 +55,20 @@ internal static class Rtnetlink
     public const byte IFA_F_TENTATIVE = 0x40;
 
     public const ushort RTA_DST = 1;
+    public const ushort RTA_SRC = 2;
     public const ushort RTA_OIF = 4;
     public const ushort RTA_GATEWAY = 5;
     public const ushort RTA_PRIORITY = 6;
+    public const ushort RTA_PREFSRC = 7;
     public const ushort RTA_METRICS = 8;
     public const ushort RTA_TABLE = 15;
     public const ushort RTA_MARK = 16;
+    public const ushort RTA_VIA = 18;
+    public const ushort RTA_IP_PROTO = 27;
+    public const ushort RTA_SPORT = 28;
+    public const ushort RTA_DPORT = 29;
     public const ushort RTAX_MTU = 2;
+    public const ushort RTAX_HOPLIMIT = 10;
 
     public const byte RT_TABLE_COMPAT = 252;
     public const uint RT_TABLE_MAIN = 254;
@@ -72,6 +87,29 @@ internal static class Rtnetlink
     public const ushort FRA_TABLE = 15;
     public const byte FR_ACT_TO_TBL = 1;
     public const uint FIB_RULE_INVERT = 2;
+
+    public const ushort NDA_DST = 1;
+    public const ushort NDA_LLADDR = 2;
+    public const byte NTF_USE = 1;
+    public const ushort NUD_REACHABLE = 0x02;
+    public const ushort NUD_STALE = 0x04;
+    public const ushort NUD_DELAY = 0x08;
+    public const ushort NUD_PROBE = 0x10;
+    public const ushort NUD_NOARP = 0x40;
+    public const ushort NUD_PERMANENT = 0x80;
+
+    /// <summary>struct ndmsg of linux/neighbour.h.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct Ndmsg
+    {
+        public byte Family;
+        public byte Pad1;
+        public ushort Pad2;
+        public int Index;
+        public ushort State;
+        public byte Flags;
+        public byte Type;
+    }
 
     /// <summary>struct ifinfomsg.</summary>
     [StructLayout(LayoutKind.Sequential)]

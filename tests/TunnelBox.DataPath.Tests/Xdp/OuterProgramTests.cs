@@ -11,7 +11,6 @@ namespace TunnelBox.DataPath.Tests.Xdp;
 [Trait("Needs", "root")]
 public sealed unsafe partial class OuterProgramTests : IDisposable
 {
-    private const int AddressFamilyXdp = 44;
     private const uint Pass = 2;
     private const uint Redirect = 4;
 
@@ -38,7 +37,7 @@ public sealed unsafe partial class OuterProgramTests : IDisposable
 
         // No socket on the queue yet.
         Assert.Equal(Pass, Run(program, Frame(four, 0)));
-        int socket = LibC.socket(AddressFamilyXdp, Definitions.SOCK_RAW, 0);
+        int socket = LibC.socket(Definitions.AF_XDP, Definitions.SOCK_RAW, 0);
         Assert.True(socket >= 0);
         using var owner = new FileDescriptor(socket);
         Assert.Equal(0, program.Bind(0, socket));
@@ -63,6 +62,8 @@ public sealed unsafe partial class OuterProgramTests : IDisposable
             Assert.Equal(Pass, Run(program, frame));
         }
 
+        // What no chunk holds is left to the kernel.
+        Assert.Equal(Redirect, Run(program, [.. Frame(four, 0), .. new byte[3840 - Frame(four, 0).Length]]));
         Assert.Equal(Pass, Run(program, Frame(four, 0)[..40]));
         Assert.Equal(0, program.Forget(four));
         Assert.Equal(Pass, Run(program, Frame(four, 0)));

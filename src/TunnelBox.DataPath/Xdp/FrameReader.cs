@@ -1,0 +1,149 @@
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using TunnelBox.DataPath.Udp;
+using TunnelBox.Protocol;
+using TunnelBox.Visibility;
+
+namespace TunnelBox.DataPath.Xdp;
+
+/// <summary>
+/// Reads the Ethernet, IP and UDP headers of a received frame. The XDP program has chosen it by looking at less, so every
+/// length is checked here. UDP checksums are not: a frame from this very machine may have none yet, and what is inside is
+/// authenticated.
+/// </summary>
+internal static unsafe class FrameReader
+{
+    /// <summary>Bytes of an Ethernet header without tags.</summary>
+    public const int EthernetSize = 14;
+
+    /// <summary>Bytes of an IPv4 header without options.</summary>
+    public const int IPv4Size = 20;
+
+    /// <summary>Bytes of an IPv6 header.</summary>
+    public const int IPv6Size = 40;
+
+    /// <summary>Bytes of a UDP header.</summary>
+    public const int UdpSize = 8;
+
+    /// <summary>EtherType of IPv4.</summary>
+    public const ushort IPv4 = 0x0800;
+
+    /// <summary>EtherType of IPv6.</summary>
+    public const ushort IPv6 = 0x86DD;
+
+    /// <summary>The protocol number of UDP.</summary>
+    public const byte Udp = 17;
+
+    private const ushort Vlan = 0x8100;
+    private const ushort QinQ = 0x88A8;
+
+    /// <summary>Makes a frame a packet of a burst: its payload, where it came from and went to, its congestion mark; or drops it.</summary>
+    /// <param name="burst">The burst.</param>
+    /// <param name="index">Which packet.</param>
+    /// <param name="frame">The frame.</param>
+    /// <param name="length">Its bytes.</param>
+    /// <param name="ifindex">The device it arrived at.</param>
+    public static void Read(Burst burst, int index, byte* frame, int length, int ifindex)
+    {
+        burst.Data[index] = (nint)frame;
+        burst.Length[index] = length;
+        burst.Ecn[index] = 0;
+        burst.From[index] = default;
+        burst.To[index] = default;
+        int at = EthernetSize;
+        if (length < at)
+        {
+            burst.Drop(index, DropReason.InOuterHdrError);
+            return;
+        }
+
+        ushort type = Word(frame + 12);
+        for (int tags = 0; tags < 2 && type is Vlan or QinQ; tags++)
+        {
+            if (length < at + 4)
+            {
+                break;
+            }
+
+            type = Word(frame + at + 2);
+            at += 4;
+
+            // It arrived at a device on top of this one, whose number nobody has told; the address is enough to answer from.
+            ifindex = 0;
+        }
+
+        bool read = type switch
+        {
+            IPv4 => ReadIPv4(burst, index, frame + at, length - at, ifindex),
+            IPv6 => ReadIPv6(burst, index, frame + at, length - at, ifindex),
+            _ => false,
+        };
+        if (!read)
+        {
+            burst.Drop(index, DropReason.InOuterHdrError);
+        }
+    }
+
+    private static bool ReadIPv4(Burst burst, int index, byte* ip, int length, int ifindex)
+    {
+        if (length < IPv4Size + UdpSize || ip[0] != 0x45 || ip[9] != Udp || Checksum.Fold(Checksum.Sum(ip, IPv4Size)) != 0xFFFF)
+        {
+            return false;
+        }
+
+        // Short frames are padded, so the header knows the length better than the frame.
+        int total = Word(ip + 2);
+        if (total > length)
+        {
+            return false;
+        }
+
+        burst.Ecn[index] = (byte)(ip[1] & 3);
+        burst.From[index] = new EndpointAddress(Address(ip + 12), Word(ip + IPv4Size), false, 0);
+        burst.To[index] = new SourceAddress(Address(ip + 16), ifindex);
+        return Payload(burst, index, ip + IPv4Size, total - IPv4Size);
+    }
+
+    private static bool ReadIPv6(Burst burst, int index, byte* ip, int length, int ifindex)
+    {
+        if (length < IPv6Size + UdpSize || ip[0] >> 4 != 6 || ip[6] != Udp)
+        {
+            return false;
+        }
+
+        int size = Word(ip + 4);
+        if (size > length - IPv6Size)
+        {
+            return false;
+        }
+
+        UInt128 from = SocketAddress.ReadAddress(ip + 8);
+        burst.Ecn[index] = (byte)((ip[1] >> 4) & 3);
+        bool linkLocal = (ip[8] == 0xFE) && ((ip[9] & 0xC0) == 0x80);
+        burst.From[index] = new EndpointAddress(from, Word(ip + IPv6Size), true, linkLocal ? (uint)ifindex : 0);
+        burst.To[index] = new SourceAddress(SocketAddress.ReadAddress(ip + 24), ifindex);
+        return Payload(burst, index, ip + IPv6Size, size);
+    }
+
+    private static bool Payload(Burst burst, int index, byte* udp, int length)
+    {
+        if (length < UdpSize)
+        {
+            return false;
+        }
+
+        int size = Word(udp + 4);
+        if (size < UdpSize || size > length)
+        {
+            return false;
+        }
+
+        burst.Data[index] = (nint)(udp + UdpSize);
+        burst.Length[index] = size - UdpSize;
+        return true;
+    }
+
+    private static ushort Word(byte* at) => BinaryPrimitives.ReverseEndianness(Unsafe.ReadUnaligned<ushort>(at));
+
+    private static uint Address(byte* at) => BinaryPrimitives.ReverseEndianness(Unsafe.ReadUnaligned<uint>(at));
+}

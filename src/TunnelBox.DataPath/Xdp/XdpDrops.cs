@@ -1,0 +1,25 @@
+using TunnelBox.Linux.Libc;
+using TunnelBox.Visibility;
+
+namespace TunnelBox.DataPath.Xdp;
+
+/// <summary>Gives names to what the kernel drops at an AF_XDP socket, of which no packet ever reaches a worker.</summary>
+internal static class XdpDrops
+{
+    /// <summary>Counts what was dropped between two readings.</summary>
+    /// <param name="counters">Where.</param>
+    /// <param name="now">The later reading.</param>
+    /// <param name="before">The earlier one.</param>
+    public static void Count(CounterBlock counters, in xdp_statistics now, in xdp_statistics before)
+    {
+        // rx_invalid_descs is never counted up: an invalid entry of the fill ring counts as an empty one.
+        // A frame that finds the fill ring empty counts as dropped as well.
+        long starved = Grown(now.rx_fill_ring_empty_descs, before.rx_fill_ring_empty_descs);
+        counters.CountDrop(DropReason.InXdpNoFrame, starved);
+        counters.CountDrop(DropReason.InXdpRefused, Math.Max(Grown(now.rx_dropped, before.rx_dropped) - starved, 0));
+        counters.CountDrop(DropReason.InXdpRingFull, Grown(now.rx_ring_full, before.rx_ring_full));
+        counters.CountDrop(DropReason.OutXdpBadDescriptor, Grown(now.tx_invalid_descs, before.tx_invalid_descs));
+    }
+
+    private static long Grown(ulong now, ulong before) => now > before ? (long)(now - before) : 0;
+}

@@ -1,0 +1,273 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using TunnelBox.DataPath.Udp;
+using TunnelBox.Linux.Libc;
+using TunnelBox.Linux.Netlink;
+using TunnelBox.Visibility;
+
+namespace TunnelBox.DataPath.Xdp;
+
+/// <summary>How an outer AF_XDP side is opened.</summary>
+/// <param name="Device">The device's name.</param>
+/// <param name="Mark">The firewall mark of outgoing packets, 0 for none.</param>
+public sealed record XdpOuterOptions(string Device, uint Mark)
+{
+    /// <summary>Gets where drops are counted that only the kernel knows of; nobody else counts there.</summary>
+    public required CounterBlock Counters { get; init; }
+
+    /// <summary>Gets what is told once, from another thread, that the device was deleted.</summary>
+    public required Action Gone { get; init; }
+}
+
+/// <summary>
+/// The outer side on one Ethernet device over AF_XDP: the program, a socket for every queue, their memory, and the ways to the
+/// endpoints; and a port for each worker. The UDP sockets stay as they are underneath.
+/// </summary>
+public sealed unsafe class XdpOuter : IDisposable
+{
+    /// <summary>Most queues of a device.</summary>
+    public const int MaxQueues = 64;
+
+    private const int MostFrames = 2048;
+    private const int FewestFrames = 256;
+    private const int AllFrames = 8192;
+    private const int DrainMilliseconds = 100;
+
+    private readonly OuterProgram _program;
+    private readonly Arena _arena;
+    private readonly List<XdpQueue> _queues = [];
+    private readonly ushort _port;
+    private readonly int _ifindex;
+    private readonly CounterBlock _counters;
+    private readonly HashSet<IPEndPoint> _listening = [];
+    private readonly xdp_statistics[] _counted = new xdp_statistics[MaxQueues];
+    private PathFinder _paths = null!;
+    private bool _detached;
+
+    private XdpOuter(XdpOuterOptions options, OuterProgram program, Arena arena, ushort port, int ifindex)
+    {
+        Device = options.Device;
+        _counters = options.Counters;
+        _program = program;
+        _arena = arena;
+        _port = port;
+        _ifindex = ifindex;
+    }
+
+    /// <summary>Gets the device's name.</summary>
+    public string Device { get; }
+
+    /// <summary>Gets the mode in force.</summary>
+    public XdpMode Mode => _queues[0].Socket.Mode;
+
+    /// <summary>Gets why the mode is no better one, a sentence; null where it is the best.</summary>
+    public string? ModeReason => _queues[0].Socket.ModeReason;
+
+    /// <summary>Gets how many queues are bound.</summary>
+    public int Queues => _queues.Count;
+
+    /// <summary>Gets the ports, one for each worker.</summary>
+    public IReadOnlyList<IPort> Ports { get; private set; } = [];
+
+    /// <summary>Gets a value indicating whether every frame is accounted for, which it is when the device is idle.</summary>
+    public bool AllFramesAccountedFor => _queues.TrueForAll(queue => queue.Missing == (0, 0));
+
+    /// <summary>Attaches to a device in the calling thread's network namespace; from then on, datagrams to the sockets' port come past the kernel.</summary>
+    /// <param name="options">How.</param>
+    /// <param name="sockets">The UDP sockets underneath; they must outlive this object.</param>
+    /// <returns>The open side.</returns>
+    /// <exception cref="PortException">It cannot be: one sentence says why.</exception>
+    public static XdpOuter Open(XdpOuterOptions options, UdpSockets sockets)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(sockets);
+        int ifindex = IndexOf(options.Device);
+        int queues = Math.Min(CheckDevice(options.Device, ifindex), MaxQueues);
+        int frames = Math.Clamp(AllFrames / queues, FewestFrames, MostFrames);
+        OuterProgram program = OuterProgram.Attach(options.Device, ifindex);
+        Arena? arena = null;
+        XdpOuter? outer = null;
+        try
+        {
+            arena = Arena.Map(2 * frames * queues);
+            outer = new XdpOuter(options, program, arena, sockets.Port, ifindex);
+            outer.BindQueues(queues, frames);
+            outer._paths = new PathFinder(options.Device, ifindex, sockets.Port, options.Mark, outer.Listen, outer.Count, options.Gone);
+            outer.MakePorts(sockets);
+            outer.Serve();
+            return outer;
+        }
+        catch (Exception fault)
+        {
+            program.Dispose();
+            outer?._paths?.Dispose();
+            outer?._queues.ForEach(queue => queue.Dispose());
+            arena?.Dispose();
+            throw fault is NetlinkException ? new PortException($"no XDP on {options.Device}: {fault.Message}", fault) : fault;
+        }
+    }
+
+    /// <summary>Reads the number of a device in the calling thread's network namespace.</summary>
+    /// <param name="device">Its name.</param>
+    /// <returns>The number; 0 where there is none of that name.</returns>
+    public static int IndexOf(string device)
+    {
+        fixed (byte* name = Encoding.UTF8.GetBytes(device + '\0'))
+        {
+            return (int)LibC.if_nametoindex(name);
+        }
+    }
+
+    /// <summary>Sets the firewall mark, which decides on routes.</summary>
+    /// <param name="mark">The mark; 0 for none.</param>
+    public void SetMark(uint mark) => _paths.SetMark(mark);
+
+    /// <summary>
+    /// Gives the device's traffic back to the kernel and waits, at most 100 ms, until the workers have taken what had arrived.
+    /// </summary>
+    public void Detach()
+    {
+        if (_detached)
+        {
+            return;
+        }
+
+        _detached = true;
+        _program.Dispose();
+        long until = Environment.TickCount64 + DrainMilliseconds;
+        while (!_queues.TrueForAll(queue => queue.IsIdle) && Environment.TickCount64 < until)
+        {
+            Thread.Sleep(1);
+        }
+    }
+
+    /// <summary>Releases everything; the workers must have stopped.</summary>
+    public void Dispose()
+    {
+        _paths.Dispose();
+        if (!_detached)
+        {
+            _detached = true;
+            _program.Dispose();
+        }
+
+        Count();
+        _queues.ForEach(queue => queue.Dispose());
+        _arena.Dispose();
+    }
+
+    private static int CheckDevice(string device, int ifindex)
+    {
+        if (ifindex == 0)
+        {
+            throw new PortException($"no XDP on {device}: there is no such device; \"ip link\" lists them", Definitions.ENODEV);
+        }
+
+        using var queries = new PathQueries();
+        return queries.Link(ifindex) is { IsEthernet: true, Queues: int queues }
+            ? queues
+            : throw new PortException($"no XDP on {device}: it is no Ethernet device; name the one that carries the encrypted packets", Definitions.EOPNOTSUPP);
+    }
+
+    private void BindQueues(int most, int frames)
+    {
+        List<XdpSocket> sockets = [];
+        try
+        {
+            while (sockets.Count < most)
+            {
+                XdpSocket? lender = sockets.Count == 0 ? null : sockets[0];
+                XdpSocket? socket = XdpSocket.Open(
+                    _arena, Device, _ifindex, (uint)sockets.Count, lender, (uint)frames, _program.GenericReason, out int error, out string problem);
+                if (socket is not null)
+                {
+                    sockets.Add(socket);
+                }
+                else if (sockets.Count > 0 && error == -Definitions.EINVAL)
+                {
+                    // It could have more queues than are switched on now.
+                    break;
+                }
+                else
+                {
+                    throw new PortException(problem, error);
+                }
+            }
+
+            for (int i = 0; i < sockets.Count; i++)
+            {
+                _queues.Add(new XdpQueue(_arena, sockets[i], _ifindex, i * 2 * frames, frames));
+            }
+        }
+        catch
+        {
+            sockets.ForEach(socket => socket.Dispose());
+            throw;
+        }
+    }
+
+    private void MakePorts(UdpSockets sockets)
+    {
+        string mode = Mode.ToString().ToLowerInvariant();
+        int workers = sockets.Ports.Count;
+        Ports = [.. sockets.Ports.Select((udp, worker) =>
+            (IPort)new XdpPort(udp, [.. _queues.Where((_, queue) => queue % workers == worker)], _paths, $"xdp {Device} {mode}"))];
+    }
+
+    private void Serve()
+    {
+        for (int i = 0; i < _queues.Count; i++)
+        {
+            int error = _program.Bind((uint)i, _queues[i].Socket.Descriptor);
+            if (error < 0)
+            {
+                throw new PortException($"no XDP on {Device}: queue {i} cannot be given its socket: {Errno.Describe(error)}; use the UDP port", error);
+            }
+        }
+
+        _paths.Start();
+    }
+
+    // The kernel takes a datagram to any of this machine's addresses at any device; a link-local one only where it belongs.
+    private void Listen(IReadOnlyList<LinkAddress> addresses)
+    {
+        HashSet<IPEndPoint> wanted = [];
+        foreach (LinkAddress address in addresses)
+        {
+            if (!IPAddress.IsLoopback(address.Address) && (address.LinkIndex == _ifindex || !address.Address.IsIPv6LinkLocal))
+            {
+                wanted.Add(new IPEndPoint(Plain(address.Address), _port));
+            }
+        }
+
+        foreach (IPEndPoint gone in _listening.Where(known => !wanted.Contains(known)).ToArray())
+        {
+            _ = _program.Forget(gone);
+            _listening.Remove(gone);
+        }
+
+        foreach (IPEndPoint added in wanted.Where(each => !_listening.Contains(each)))
+        {
+            // Beyond the map's 1,024, datagrams come by the socket as before.
+            if (_program.Listen(added) == 0)
+            {
+                _listening.Add(added);
+            }
+        }
+    }
+
+    private static IPAddress Plain(IPAddress address) =>
+        address.AddressFamily == AddressFamily.InterNetworkV6 ? new IPAddress(address.GetAddressBytes()) : address;
+
+    private void Count()
+    {
+        for (int i = 0; i < _queues.Count; i++)
+        {
+            xdp_statistics now = _queues[i].Socket.ReadStatistics();
+            ref xdp_statistics before = ref _counted[i];
+            XdpDrops.Count(_counters, in now, in before);
+            before = now;
+        }
+    }
+}

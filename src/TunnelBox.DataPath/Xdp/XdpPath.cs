@@ -1,0 +1,138 @@
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using TunnelBox.DataPath.Udp;
+using TunnelBox.Protocol;
+
+namespace TunnelBox.DataPath.Xdp;
+
+/// <summary>What the kernel's tables say of the way to an endpoint.</summary>
+/// <param name="Source">Our address, as in <see cref="EndpointAddress"/>.</param>
+/// <param name="OwnMac">The device's Ethernet address, 48 bits in network order.</param>
+/// <param name="NextMac">The next hop's.</param>
+/// <param name="HopLimit">TTL or hop limit.</param>
+/// <param name="Mtu">Bytes of the largest IP packet that goes unbroken.</param>
+internal readonly record struct XdpWay(UInt128 Source, ulong OwnMac, ulong NextMac, byte HopLimit, int Mtu);
+
+/// <summary>The headers of every datagram to one endpoint, made once; only lengths, mark, identification and checksums differ.</summary>
+internal sealed unsafe class XdpPath
+{
+    private readonly byte[] _headers;
+    private readonly bool _isIPv6;
+    private readonly ulong _pseudoSum;
+    private int _used;
+
+    /// <summary>Makes a path.</summary>
+    /// <param name="remote">Where to.</param>
+    /// <param name="port">Our port.</param>
+    /// <param name="way">The way; null when the kernel must send: no route over the device, or an unresolved neighbour.</param>
+    public XdpPath(in EndpointAddress remote, ushort port, XdpWay? way)
+    {
+        Way = way;
+        _isIPv6 = remote.IsIPv6;
+        _headers = [];
+        if (way is not { } known)
+        {
+            return;
+        }
+
+        int ip = FrameReader.EthernetSize;
+        int udp = ip + (_isIPv6 ? FrameReader.IPv6Size : FrameReader.IPv4Size);
+        _headers = new byte[udp + FrameReader.UdpSize];
+        Span<byte> mac = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64BigEndian(mac, known.NextMac);
+        mac[2..].CopyTo(_headers);
+        BinaryPrimitives.WriteUInt64BigEndian(mac, known.OwnMac);
+        mac[2..].CopyTo(_headers.AsSpan(6));
+        BinaryPrimitives.WriteUInt16BigEndian(_headers.AsSpan(12), _isIPv6 ? FrameReader.IPv6 : FrameReader.IPv4);
+        fixed (byte* headers = _headers)
+        {
+            byte* addresses;
+            if (_isIPv6)
+            {
+                headers[ip] = 0x60;
+                headers[ip + 6] = FrameReader.Udp;
+                headers[ip + 7] = known.HopLimit;
+                addresses = headers + ip + 8;
+                SocketAddress.WriteAddress(known.Source, addresses);
+                SocketAddress.WriteAddress(remote.Address, addresses + 16);
+            }
+            else
+            {
+                headers[ip] = 0x45;
+                headers[ip + 8] = known.HopLimit;
+                headers[ip + 9] = FrameReader.Udp;
+                addresses = headers + ip + 12;
+                BinaryPrimitives.WriteUInt32BigEndian(new Span<byte>(addresses, 4), (uint)known.Source);
+                BinaryPrimitives.WriteUInt32BigEndian(new Span<byte>(addresses + 4, 4), (uint)remote.Address);
+            }
+
+            BinaryPrimitives.WriteUInt16BigEndian(new Span<byte>(headers + udp, 2), port);
+            BinaryPrimitives.WriteUInt16BigEndian(new Span<byte>(headers + udp + 2, 2), remote.Port);
+
+            // The pseudo header (RFC 768, RFC 8200 section 8.1) but for the length, and the ports.
+            _pseudoSum = Checksum.Sum(addresses, (int)(headers + udp + 4 - addresses), BinaryPrimitives.ReverseEndianness((ushort)FrameReader.Udp));
+        }
+    }
+
+    /// <summary>Gets the way, or null when the kernel must send.</summary>
+    public XdpWay? Way { get; }
+
+    /// <summary>Gets the bytes of all headers; 0 when the kernel must send.</summary>
+    public int HeaderSize => _headers.Length;
+
+    /// <summary>Gets a value indicating whether a datagram of this size goes this way.</summary>
+    /// <param name="payload">Its payload in bytes.</param>
+    /// <returns>False where the kernel must send it.</returns>
+    public bool Takes(int payload) =>
+        HeaderSize > 0 && payload <= XdpQueue.LargestPayload && payload + HeaderSize - FrameReader.EthernetSize <= Way.GetValueOrDefault().Mtu;
+
+    /// <summary>Notes that a packet wanted to go this way.</summary>
+    public void Use()
+    {
+        // Written only when it changes: other workers read the same line.
+        if (_used == 0)
+        {
+            Volatile.Write(ref _used, 1);
+        }
+    }
+
+    /// <summary>Tells whether a packet wanted to go this way since it was last asked.</summary>
+    /// <returns>The answer.</returns>
+    public bool WasUsed() => Interlocked.Exchange(ref _used, 0) != 0;
+
+    /// <summary>Copies a payload into a frame and puts the headers before it.</summary>
+    /// <param name="to">Where the payload goes; <see cref="HeaderSize"/> bytes before it are written too.</param>
+    /// <param name="from">The payload.</param>
+    /// <param name="length">Its bytes.</param>
+    /// <param name="tos">Type of service or traffic class.</param>
+    /// <param name="identification">IPv4's identification, since the packet may be broken up on its way.</param>
+    public void Build(byte* to, byte* from, int length, byte tos, ushort identification)
+    {
+        int size = _headers.Length;
+        byte* udp = to - FrameReader.UdpSize;
+        byte* ip = to - size + FrameReader.EthernetSize;
+        fixed (byte* headers = _headers)
+        {
+            Unsafe.CopyBlockUnaligned(to - size, headers, (uint)size);
+        }
+
+        ushort wireLength = BinaryPrimitives.ReverseEndianness((ushort)(length + FrameReader.UdpSize));
+        Unsafe.WriteUnaligned(udp + 4, wireLength);
+        ulong sum = Checksum.CopyAndSum(to, from, length, _pseudoSum + wireLength + wireLength);
+        ushort checksum = (ushort)~Checksum.Fold(sum);
+        Unsafe.WriteUnaligned(udp + 6, checksum == 0 ? (ushort)0xFFFF : checksum);
+        if (_isIPv6)
+        {
+            ip[0] = (byte)(0x60 | (tos >> 4));
+            ip[1] = (byte)(tos << 4);
+            Unsafe.WriteUnaligned(ip + 4, wireLength);
+        }
+        else
+        {
+            ip[1] = tos;
+            Unsafe.WriteUnaligned(ip + 2, BinaryPrimitives.ReverseEndianness((ushort)(length + FrameReader.UdpSize + FrameReader.IPv4Size)));
+            Unsafe.WriteUnaligned(ip + 4, BinaryPrimitives.ReverseEndianness(identification));
+            Unsafe.WriteUnaligned(ip + 10, (ushort)~Checksum.Fold(Checksum.Sum(ip, FrameReader.IPv4Size)));
+        }
+    }
+}

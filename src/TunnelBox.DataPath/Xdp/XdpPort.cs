@@ -1,0 +1,183 @@
+using TunnelBox.DataPath.Udp;
+using TunnelBox.Protocol;
+
+namespace TunnelBox.DataPath.Xdp;
+
+/// <summary>
+/// One worker's queues of an Ethernet device, past the kernel's stack, beside its pair of UDP sockets: those take what the XDP
+/// program leaves to the kernel (fragments, options, other devices) and send what only the kernel can (to a neighbour not
+/// yet resolved, over another device, in fragments, or when every frame is under way).
+/// </summary>
+internal sealed unsafe class XdpPort : IPort
+{
+    /// <summary>A busy XDP queue must not starve the sockets, and asking them costs two system calls.</summary>
+    private const int SocketsEvery = 16;
+
+    private readonly UdpPort _udp;
+    private readonly XdpQueue[] _queues;
+    private readonly XdpQueue? _transmit;
+    private readonly PathFinder _paths;
+    private readonly string _name;
+    private readonly HashSet<Endpoint> _asked = [];
+    private Dictionary<Endpoint, XdpPath> _snapshot;
+    private Endpoint? _lastEndpoint;
+    private XdpPath? _lastPath;
+    private ushort _identification = (ushort)Random.Shared.Next();
+    private int _turn;
+
+    /// <summary>Makes a port; nothing is owned.</summary>
+    /// <param name="udp">The worker's sockets.</param>
+    /// <param name="queues">The worker's queues, possibly none.</param>
+    /// <param name="paths">Where datagrams go.</param>
+    /// <param name="name">What it is called beside the sockets, such as <c>xdp eth0 copy</c>.</param>
+    public XdpPort(UdpPort udp, XdpQueue[] queues, PathFinder paths, string name)
+    {
+        _udp = udp;
+        _queues = queues;
+        _transmit = queues.Length > 0 ? queues[0] : null;
+        _paths = paths;
+        _snapshot = paths.Snapshot;
+        _name = name;
+    }
+
+    /// <inheritdoc/>
+    public string Description => _transmit is null ? _udp.Description : $"{_name}, {_udp.Description}";
+
+    /// <inheritdoc/>
+    public bool MoreWaiting
+    {
+        get
+        {
+            foreach (XdpQueue queue in _queues)
+            {
+                if (queue.MoreWaiting)
+                {
+                    return true;
+                }
+            }
+
+            return _udp.MoreWaiting;
+        }
+    }
+
+    /// <inheritdoc/>
+    public int GetPollDescriptors(Span<int> descriptors)
+    {
+        int count = _udp.GetPollDescriptors(descriptors);
+        foreach (XdpQueue queue in _queues)
+        {
+            descriptors[count++] = queue.Socket.Descriptor;
+        }
+
+        return count;
+    }
+
+    /// <inheritdoc/>
+    public int Receive(Burst burst)
+    {
+        ArgumentNullException.ThrowIfNull(burst);
+        int before = burst.Count;
+        int first = _queues.Length > 1 ? (_turn & 0xFFFF) % _queues.Length : 0;
+        for (int i = 0; i < _queues.Length; i++)
+        {
+            XdpQueue queue = _queues[(first + i) % _queues.Length];
+            queue.Recycle();
+            queue.Receive(burst);
+        }
+
+        if ((++_turn % SocketsEvery == 0 || burst.Count == before) && burst.Count < Burst.Capacity)
+        {
+            _udp.Receive(burst);
+        }
+
+        return burst.Count - before;
+    }
+
+    /// <inheritdoc/>
+    public void Send(Burst burst)
+    {
+        ArgumentNullException.ThrowIfNull(burst);
+        if (_transmit is not { } queue)
+        {
+            _udp.Send(burst);
+            return;
+        }
+
+        if (!ReferenceEquals(_paths.Snapshot, _snapshot))
+        {
+            _snapshot = _paths.Snapshot;
+            _lastEndpoint = null;
+            _asked.Clear();
+        }
+
+        queue.Reclaim();
+        bool left = false;
+        bool waited = false;
+        for (int i = 0; i < burst.Count; i++)
+        {
+            if (burst.Verdict[i] != Verdict.Continue)
+            {
+                continue;
+            }
+
+            if (burst.Destination[i] is not { } destination || Path(destination) is not { } path || !path.Takes(burst.Length[i])
+                || !Put(queue, path, burst, i, ref waited))
+            {
+                left = true;
+            }
+        }
+
+        queue.Flush();
+        if (left)
+        {
+            _udp.Send(burst);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        // Sockets and queues belong to whoever made the port.
+    }
+
+    private XdpPath? Path(Endpoint destination)
+    {
+        if (!ReferenceEquals(destination, _lastEndpoint))
+        {
+            if (!_snapshot.TryGetValue(destination, out _lastPath) && _asked.Add(destination))
+            {
+                _paths.Ask(destination);
+            }
+
+            _lastEndpoint = destination;
+        }
+
+        _lastPath?.Use();
+        return _lastPath;
+    }
+
+    private bool Put(XdpQueue queue, XdpPath path, Burst burst, int index, ref bool waited)
+    {
+        byte* to = queue.Take(out ulong chunk);
+        if (to is null && !waited)
+        {
+            // Every frame is under way: the kernel gets a moment, then the packets go by the socket.
+            waited = true;
+            queue.Flush();
+            queue.Socket.WaitWritable();
+            queue.Reclaim();
+            to = queue.Take(out chunk);
+        }
+
+        if (to is null)
+        {
+            return false;
+        }
+
+        int length = burst.Length[index];
+        path.Build(to, (byte*)burst.Data[index], length, burst.Ecn[index], _identification++);
+        queue.Add(chunk, path.HeaderSize, length);
+        burst.Verdict[index] = Verdict.Done;
+        return true;
+    }
+}

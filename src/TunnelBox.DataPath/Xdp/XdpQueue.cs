@@ -1,0 +1,207 @@
+using TunnelBox.Linux.Libc;
+using TunnelBox.Visibility;
+
+namespace TunnelBox.DataPath.Xdp;
+
+/// <summary>
+/// One queue of a device with its own frames: those to receive into go round between the fill and the RX ring, those to
+/// transmit between the TX and the completion ring, so that none of either kind can run out for the other's sake.
+/// </summary>
+internal sealed unsafe class XdpQueue : IDisposable
+{
+    /// <summary>Where a datagram's payload lies in a frame to be transmitted: behind room for the headers, on a cache line.</summary>
+    public const int PayloadOffset = 128;
+
+    /// <summary>Largest payload that fits into a frame.</summary>
+    public const int LargestPayload = Arena.ChunkSize - PayloadOffset;
+
+    private const int KickAttempts = 8;
+
+    private readonly Arena _arena;
+    private readonly XdpSocket _socket;
+    private readonly int _ifindex;
+    private readonly ulong[] _free;
+    private readonly ulong[] _held = new ulong[Burst.Capacity];
+    private readonly int _receiveFrames;
+    private int _freeCount;
+    private int _heldCount;
+    private uint _added;
+
+    /// <summary>Takes a bound socket and the frames of its own, and offers the kernel those to receive into.</summary>
+    /// <param name="arena">The memory.</param>
+    /// <param name="socket">The socket, owned from now on.</param>
+    /// <param name="ifindex">The device: where received datagrams say they arrived.</param>
+    /// <param name="firstChunk">The first chunk that is its own.</param>
+    /// <param name="frames">Frames of each kind, at most the entries of a ring; so twice as many chunks.</param>
+    public XdpQueue(Arena arena, XdpSocket socket, int ifindex, int firstChunk, int frames)
+    {
+        _arena = arena;
+        _socket = socket;
+        _ifindex = ifindex;
+        _receiveFrames = frames;
+        _free = new ulong[frames];
+        XdpRing fill = socket.Fill;
+        for (int i = 0; i < frames; i++)
+        {
+            fill.Frame((uint)i) = (ulong)(firstChunk + i) * Arena.ChunkSize;
+            _free[_freeCount++] = (ulong)(firstChunk + frames + i) * Arena.ChunkSize;
+        }
+
+        fill.Submit((uint)frames);
+    }
+
+    /// <summary>Gets the socket.</summary>
+    public XdpSocket Socket => _socket;
+
+    /// <summary>Gets a value indicating whether frames wait in the RX ring.</summary>
+    public bool MoreWaiting => _socket.Receive.Used > 0;
+
+    /// <summary>Gets a value indicating whether both directions are empty; from any thread.</summary>
+    public bool IsIdle => _socket.Receive.Used == 0 && _socket.Transmit.Used == 0;
+
+    /// <summary>
+    /// Gets how many frames are nowhere: neither ours nor in a ring nor handed out. While the kernel or the card works on some
+    /// this is more than 0; when everything is idle it is 0, and it is never less.
+    /// </summary>
+    public (int Receive, int Transmit) Missing
+    {
+        get
+        {
+            int receive = _receiveFrames - (int)_socket.Fill.Used - (int)_socket.Receive.Used - _heldCount;
+            int transmit = _free.Length - _freeCount - (int)_added - (int)_socket.Transmit.Used - (int)_socket.Completion.Used;
+            return (receive, transmit);
+        }
+    }
+
+    /// <summary>Gives the frames handed out before back to the kernel.</summary>
+    public void Recycle()
+    {
+        XdpRing fill = _socket.Fill;
+        if (_heldCount > 0)
+        {
+            // There is room: the ring has an entry for every frame.
+            for (int i = 0; i < _heldCount; i++)
+            {
+                fill.Frame((uint)i) = _held[i];
+            }
+
+            fill.Submit((uint)_heldCount);
+            _heldCount = 0;
+        }
+
+        if (fill.NeedsWakeup)
+        {
+            _socket.WakeFill();
+        }
+    }
+
+    /// <summary>Appends received datagrams to a burst; to be called after <see cref="Recycle"/>.</summary>
+    /// <param name="burst">A burst that may have room.</param>
+    public void Receive(Burst burst)
+    {
+        XdpRing ring = _socket.Receive;
+        int count = (int)Math.Min(ring.Ready, (uint)Math.Min(Burst.Capacity - burst.Count, Burst.Capacity - _heldCount));
+        for (int i = 0; i < count; i++)
+        {
+            xdp_desc frame = ring.Descriptor((uint)i);
+            int index = burst.Count++;
+            _held[_heldCount++] = frame.addr & ~(ulong)(Arena.ChunkSize - 1);
+            if (!_arena.Holds(frame.addr, frame.len))
+            {
+                burst.Data[index] = (nint)_arena.Address;
+                burst.Length[index] = 0;
+                burst.Drop(index, DropReason.InOuterHdrError);
+            }
+            else
+            {
+                FrameReader.Read(burst, index, _arena.Address + frame.addr, (int)frame.len, _ifindex);
+            }
+        }
+
+        ring.Release((uint)count);
+    }
+
+    /// <summary>Takes the frames back that were transmitted.</summary>
+    public void Reclaim()
+    {
+        XdpRing done = _socket.Completion;
+        uint count = done.Ready;
+        for (uint i = 0; i < count && _freeCount < _free.Length; i++)
+        {
+            _free[_freeCount++] = done.Frame(i) & ~(ulong)(Arena.ChunkSize - 1);
+        }
+
+        done.Release(count);
+    }
+
+    /// <summary>Takes a frame to fill.</summary>
+    /// <param name="chunk">The frame, for <see cref="Add"/>.</param>
+    /// <returns>Where its payload is to go, or null when none is free.</returns>
+    public byte* Take(out ulong chunk)
+    {
+        if (_freeCount == 0)
+        {
+            chunk = 0;
+            return null;
+        }
+
+        chunk = _free[--_freeCount];
+        return _arena.Address + chunk + PayloadOffset;
+    }
+
+    /// <summary>Puts a filled frame into the TX ring; <see cref="Flush"/> shows it to the kernel.</summary>
+    /// <param name="chunk">The frame.</param>
+    /// <param name="header">Bytes before the payload's place.</param>
+    /// <param name="payload">Bytes from there on.</param>
+    public void Add(ulong chunk, int header, int payload)
+    {
+        ref xdp_desc frame = ref _socket.Transmit.Descriptor(_added++);
+        frame.addr = chunk + PayloadOffset - (uint)header;
+        frame.len = (uint)(header + payload);
+        frame.options = 0;
+    }
+
+    /// <summary>Has the kernel transmit what was added.</summary>
+    public void Flush()
+    {
+        if (_added > 0)
+        {
+            _socket.Transmit.Submit(_added);
+            _added = 0;
+        }
+
+        Kick();
+    }
+
+    /// <summary>Has the kernel go on with what it left in the TX ring.</summary>
+    public void Kick()
+    {
+        XdpRing ring = _socket.Transmit;
+        uint left = ring.Used;
+        for (int attempt = 0; attempt < KickAttempts && left > 0 && ring.NeedsWakeup; attempt++)
+        {
+            int error = _socket.Kick();
+            uint before = left;
+            left = ring.Used;
+            if (error is not (>= 0 or -Definitions.EAGAIN or -Definitions.EBUSY or -Definitions.ENOBUFS))
+            {
+                return;
+            }
+
+            if (left == before)
+            {
+                // No progress: the socket's buffer or the device is full.
+                Reclaim();
+                if (attempt > 0)
+                {
+                    return;
+                }
+
+                _socket.WaitWritable();
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _socket.Dispose();
+}

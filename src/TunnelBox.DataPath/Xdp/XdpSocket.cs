@@ -1,0 +1,232 @@
+using System.Numerics;
+using TunnelBox.Linux.Libc;
+
+namespace TunnelBox.DataPath.Xdp;
+
+/// <summary>How frames get from the device to an AF_XDP socket.</summary>
+public enum XdpMode
+{
+    /// <summary>The driver puts them into the socket's memory itself.</summary>
+    ZeroCopy,
+
+    /// <summary>The driver runs the program; the kernel copies.</summary>
+    Copy,
+
+    /// <summary>The kernel makes a packet of its own first, then copies.</summary>
+    Generic,
+}
+
+/// <summary>
+/// An AF_XDP socket of one queue of one device with its four rings. It is bound in the best mode there is, and says why
+/// it is no better one.
+/// </summary>
+internal sealed unsafe class XdpSocket : IDisposable
+{
+    private const int SendBuffer = 7 << 20;
+    private readonly FileDescriptor _descriptor;
+
+    private XdpSocket(FileDescriptor descriptor, string device, uint queue)
+    {
+        _descriptor = descriptor;
+        Device = device;
+        Queue = queue;
+    }
+
+    /// <summary>Gets the device's name, for messages.</summary>
+    public string Device { get; }
+
+    /// <summary>Gets the device's queue.</summary>
+    public uint Queue { get; }
+
+    /// <summary>Gets the bare descriptor.</summary>
+    public int Descriptor => _descriptor.Value;
+
+    /// <summary>Gets the mode in force.</summary>
+    public XdpMode Mode { get; private set; }
+
+    /// <summary>Gets why the mode is not <see cref="XdpMode.ZeroCopy"/>, a sentence; null where it is.</summary>
+    public string? ModeReason { get; private set; }
+
+    /// <summary>Gets the ring of frames for the kernel to receive into.</summary>
+    public XdpRing Fill { get; private set; } = null!;
+
+    /// <summary>Gets the ring of frames that were transmitted.</summary>
+    public XdpRing Completion { get; private set; } = null!;
+
+    /// <summary>Gets the ring of frames received.</summary>
+    public XdpRing Receive { get; private set; } = null!;
+
+    /// <summary>Gets the ring of frames to transmit.</summary>
+    public XdpRing Transmit { get; private set; } = null!;
+
+    /// <summary>Opens and binds a socket.</summary>
+    /// <param name="arena">The memory.</param>
+    /// <param name="device">The device's name, for messages.</param>
+    /// <param name="ifindex">The device, in the calling thread's network namespace.</param>
+    /// <param name="queue">Its queue.</param>
+    /// <param name="lender">A bound socket of the same device that has registered the memory, or null to register it.</param>
+    /// <param name="entries">Entries of each ring.</param>
+    /// <param name="genericReason">Why the program runs in generic mode, or null when the driver runs it.</param>
+    /// <param name="error">0, or −errno of what failed: EINVAL of a queue that the device does not have.</param>
+    /// <param name="problem">What failed, one sentence.</param>
+    /// <returns>The socket, or null.</returns>
+    public static XdpSocket? Open(
+        Arena arena, string device, int ifindex, uint queue, XdpSocket? lender, uint entries, string? genericReason, out int error, out string problem)
+    {
+        int fd = LibC.socket(Definitions.AF_XDP, Definitions.SOCK_RAW | Definitions.SOCK_CLOEXEC, 0);
+        error = Math.Min(fd, 0);
+        problem = $"no XDP on {device}: an AF_XDP socket cannot be opened: {Errno.Describe(error)}; the capability CAP_NET_RAW and a kernel with CONFIG_XDP_SOCKETS are needed";
+        if (fd < 0)
+        {
+            return null;
+        }
+
+        var socket = new XdpSocket(new FileDescriptor(fd), device, queue);
+        error = lender is null ? socket.Register(arena) : 0;
+        if (error < 0)
+        {
+            problem = error == -Definitions.ENOBUFS
+                ? $"no XDP on {device}: {arena.Length >> 20} MiB for frames exceed RLIMIT_MEMLOCK; raise it, or grant the capability CAP_IPC_LOCK"
+                : $"no XDP on {device}: memory for frames cannot be registered: {Errno.Describe(error)}; use the UDP port";
+        }
+        else if ((error = socket.MapRings(BitOperations.RoundUpToPowerOf2(entries))) < 0)
+        {
+            problem = $"no XDP on {device}: the rings cannot be set up: {Errno.Describe(error)}; use the UDP port";
+        }
+        else if ((error = socket.Bind(ifindex, lender, genericReason)) < 0)
+        {
+            problem = error == -Definitions.EBUSY
+                ? $"no XDP on {device}: another process holds queue {queue}; end it, or use the UDP port"
+                : $"no XDP on {device}: queue {queue} cannot be bound: {Errno.Describe(error)}; use the UDP port";
+        }
+        else
+        {
+            // One call transmits a whole burst; older kernels do 32 frames a call.
+            _ = LibC.setsockopt(fd, Definitions.SOL_XDP, Definitions.XDP_MAX_TX_SKB_BUDGET, Burst.Capacity);
+            if (LibC.setsockopt(fd, Definitions.SOL_SOCKET, Definitions.SO_SNDBUFFORCE, SendBuffer) < 0)
+            {
+                _ = LibC.setsockopt(fd, Definitions.SOL_SOCKET, Definitions.SO_SNDBUF, SendBuffer);
+            }
+
+            return socket;
+        }
+
+        socket.Dispose();
+        return null;
+    }
+
+    /// <summary>Has the kernel look at the TX ring.</summary>
+    /// <returns>0, or −errno: EAGAIN when frames are left.</returns>
+    public int Kick() => LibC.sendto(Descriptor, Definitions.MSG_DONTWAIT);
+
+    /// <summary>Has the kernel look at the fill ring.</summary>
+    public void WakeFill() => _ = LibC.recvfrom(Descriptor, Definitions.MSG_DONTWAIT);
+
+    /// <summary>Waits at most a millisecond until the socket takes frames again.</summary>
+    public void WaitWritable()
+    {
+        pollfd poll = new() { fd = Descriptor, events = Definitions.POLLOUT };
+        timespec limit = new() { tv_nsec = 1_000_000 };
+        _ = LibC.ppoll(&poll, 1, &limit);
+    }
+
+    /// <summary>Reads what the kernel dropped at this socket; from any thread.</summary>
+    /// <returns>Counts since it was opened; zeros where they cannot be read.</returns>
+    public xdp_statistics ReadStatistics()
+    {
+        xdp_statistics statistics = default;
+        uint length = (uint)sizeof(xdp_statistics);
+        _ = LibC.getsockopt(Descriptor, Definitions.SOL_XDP, Definitions.XDP_STATISTICS, &statistics, &length);
+        return statistics;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Fill?.Dispose();
+        Completion?.Dispose();
+        Receive?.Dispose();
+        Transmit?.Dispose();
+        _descriptor.Dispose();
+    }
+
+    private int Register(Arena arena)
+    {
+        xdp_umem_reg memory = new() { addr = (ulong)arena.Address, len = arena.Length, chunk_size = Arena.ChunkSize };
+        return LibC.setsockopt(Descriptor, Definitions.SOL_XDP, Definitions.XDP_UMEM_REG, &memory, (uint)sizeof(xdp_umem_reg));
+    }
+
+    private int MapRings(uint entries)
+    {
+        foreach (int ring in (ReadOnlySpan<int>)[Definitions.XDP_UMEM_FILL_RING, Definitions.XDP_UMEM_COMPLETION_RING, Definitions.XDP_RX_RING, Definitions.XDP_TX_RING])
+        {
+            int error = LibC.setsockopt(Descriptor, Definitions.SOL_XDP, ring, (int)entries);
+            if (error < 0)
+            {
+                return error;
+            }
+        }
+
+        xdp_mmap_offsets offsets;
+        uint length = (uint)sizeof(xdp_mmap_offsets);
+        int read = LibC.getsockopt(Descriptor, Definitions.SOL_XDP, Definitions.XDP_MMAP_OFFSETS, &offsets, &length);
+        if (read < 0 || length != sizeof(xdp_mmap_offsets))
+        {
+            // Kernels before 5.4 answer shorter, without the flags.
+            return Math.Min(read, -Definitions.EOPNOTSUPP);
+        }
+
+        XdpRing? fill = XdpRing.Map(Descriptor, Definitions.XDP_UMEM_PGOFF_FILL_RING, offsets.fr, entries, sizeof(ulong), out int first);
+        XdpRing? completion = XdpRing.Map(Descriptor, Definitions.XDP_UMEM_PGOFF_COMPLETION_RING, offsets.cr, entries, sizeof(ulong), out int second);
+        XdpRing? receive = XdpRing.Map(Descriptor, Definitions.XDP_PGOFF_RX_RING, offsets.rx, entries, sizeof(xdp_desc), out int third);
+        XdpRing? transmit = XdpRing.Map(Descriptor, Definitions.XDP_PGOFF_TX_RING, offsets.tx, entries, sizeof(xdp_desc), out int fourth);
+        Fill = fill!;
+        Completion = completion!;
+        Receive = receive!;
+        Transmit = transmit!;
+        return Math.Min(Math.Min(first, second), Math.Min(third, fourth));
+    }
+
+    private int Bind(int ifindex, XdpSocket? lender, string? genericReason)
+    {
+        if (lender is not null)
+        {
+            // The mode comes with the memory; naming one is an error.
+            Mode = lender.Mode;
+            ModeReason = lender.ModeReason;
+            return Bind(ifindex, Definitions.XDP_SHARED_UMEM, lender.Descriptor);
+        }
+
+        string? reason = genericReason;
+        int error = 0;
+        if (genericReason is null)
+        {
+            error = Bind(ifindex, Definitions.XDP_ZEROCOPY | Definitions.XDP_USE_NEED_WAKEUP, 0);
+            if (error == 0)
+            {
+                Mode = XdpMode.ZeroCopy;
+                return 0;
+            }
+
+            reason = $"the driver of {Device} offers no zero-copy: {Errno.Describe(error)}";
+        }
+
+        error = Bind(ifindex, Definitions.XDP_COPY | Definitions.XDP_USE_NEED_WAKEUP, 0);
+        Mode = genericReason is null ? XdpMode.Copy : XdpMode.Generic;
+        ModeReason = reason;
+        return error;
+    }
+
+    private int Bind(int ifindex, int flags, int lender)
+    {
+        sockaddr_xdp address = new()
+        {
+            sxdp_family = Definitions.AF_XDP,
+            sxdp_flags = (ushort)flags,
+            sxdp_ifindex = (uint)ifindex,
+            sxdp_queue_id = Queue,
+            sxdp_shared_umem_fd = (uint)lender,
+        };
+        return LibC.bind(Descriptor, &address, (uint)sizeof(sockaddr_xdp));
+    }
+}

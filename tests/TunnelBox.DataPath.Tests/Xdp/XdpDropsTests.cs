@@ -1,0 +1,25 @@
+using TunnelBox.DataPath.Xdp;
+using TunnelBox.Linux.Libc;
+using TunnelBox.Visibility;
+
+namespace TunnelBox.DataPath.Tests.Xdp;
+
+/// <summary>The arithmetic; that the kernel counts so is in <see cref="XdpSocketTests"/>.</summary>
+public sealed class XdpDropsTests
+{
+    [Fact]
+    public void Only_what_has_grown_counts_and_a_frame_counts_once()
+    {
+        var counters = new Counters();
+        XdpDrops.Count(
+            counters.AddBlock("xdp"),
+            new xdp_statistics { rx_dropped = 9, rx_fill_ring_empty_descs = 4, rx_ring_full = 5, tx_invalid_descs = 2, tx_ring_empty_descs = 1000 },
+            new xdp_statistics { rx_dropped = 2, rx_fill_ring_empty_descs = 3, rx_ring_full = 5, tx_invalid_descs = 1 });
+        CounterTotals totals = counters.Read();
+        Assert.Equal(6, totals.Drops(DropReason.InXdpRefused));
+        Assert.Equal(1, totals.Drops(DropReason.InXdpNoFrame));
+        Assert.Equal(0, totals.Drops(DropReason.InXdpRingFull));
+        Assert.Equal(1, totals.Drops(DropReason.OutXdpBadDescriptor));
+        Assert.Equal(8, totals.AllDrops);
+    }
+}

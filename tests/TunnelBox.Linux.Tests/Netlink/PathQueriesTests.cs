@@ -1,0 +1,124 @@
+using System.Diagnostics;
+using System.Net;
+using TunnelBox.Linux.Libc;
+using TunnelBox.Linux.Netlink;
+
+namespace TunnelBox.Linux.Tests.Netlink;
+
+/// <summary>The kernel's answers in a namespace whose tables are known.</summary>
+[Trait("Needs", "root")]
+public sealed class PathQueriesTests : IDisposable
+{
+    private static int _serial;
+    private readonly string _space = $"tbpath{Environment.ProcessId}-{Interlocked.Increment(ref _serial)}";
+
+    public PathQueriesTests()
+    {
+        Run("netns", "add", _space);
+        Ip("link", "add", "d0", "address", "02:00:00:00:00:01", "numrxqueues", "3", "type", "veth", "peer", "name", "d1");
+        Ip("link", "set", "d1", "up");
+        Ip("addr", "add", "10.8.0.1/24", "dev", "d0");
+        Ip("addr", "add", "fd08::1/64", "dev", "d0", "nodad");
+        Ip("link", "set", "d0", "up", "mtu", "1400");
+        Ip("route", "add", "10.7.0.0/16", "via", "10.8.0.2", "hoplimit", "9");
+        Ip("-4", "route", "add", "default", "via", "inet6", "fd08::2", "dev", "d0");
+        Ip("route", "add", "unreachable", "10.6.0.0/16");
+        Ip("neigh", "add", "10.8.0.2", "lladdr", "02:00:00:00:00:02", "dev", "d0", "nud", "stale");
+    }
+
+    public void Dispose() => Run("netns", "delete", _space);
+
+    [Fact]
+    public void Routes_neighbours_and_links_are_as_the_tables_say() => Inside(() =>
+    {
+        using var queries = new PathQueries();
+        int device = queries.Addresses().First(a => a.Address.Equals(IPAddress.Parse("10.8.0.1"))).LinkIndex;
+        PathRoute? near = queries.Route(IPAddress.Parse("10.8.0.9"), null, (1, 2), 0, 0);
+        Assert.Equal((device, IPAddress.Parse("10.8.0.9"), IPAddress.Parse("10.8.0.1")), (near!.LinkIndex, near.NextHop, near.Source));
+        PathRoute? far = queries.Route(IPAddress.Parse("10.7.1.1"), IPAddress.Parse("10.8.0.1"), (1, 2), 7, 0);
+        Assert.Equal((IPAddress.Parse("10.8.0.2"), 9), (far!.NextHop, far.HopLimit));
+        Assert.Equal(IPAddress.Parse("fd08::2"), queries.Route(IPAddress.Parse("192.0.2.1"), null, (1, 2), 0, 0)!.NextHop);
+        Assert.Equal(IPAddress.Parse("fd08::1"), queries.Route(IPAddress.Parse("fd08::9"), null, (1, 2), 0, 0)!.Source);
+        Assert.Null(queries.Route(IPAddress.Parse("10.6.0.1"), null, (1, 2), 0, 0));
+        Assert.Null(queries.Route(IPAddress.Parse("10.8.0.9"), IPAddress.Parse("10.99.0.1"), (1, 2), 0, 0));
+        Assert.Null(queries.Route(IPAddress.Parse("10.8.0.1"), null, (1, 2), 0, 0));
+        Assert.Null(queries.Route(IPAddress.Parse("10.8.0.255"), null, (1, 2), 0, 0));
+        Assert.Null(queries.Route(IPAddress.Parse("fd07::1"), null, (1, 2), 0, 0));
+
+        Assert.Equal(0x020000000002ul, queries.Neighbour(device, IPAddress.Parse("10.8.0.2")));
+        Assert.Equal(0ul, queries.Neighbour(device, IPAddress.Parse("10.8.0.3")));
+        Assert.Equal(new PathLink(IsEthernet: true, IsRunning: true, 1400, 0x020000000001, 3), queries.Link(device));
+        Assert.Equal((false, false), (queries.Link(1)!.Value.IsEthernet, queries.Link(1)!.Value.IsRunning));
+        Assert.Null(queries.Link(12345));
+    });
+
+    [Fact]
+    public void Using_a_stale_neighbour_has_the_kernel_ask_and_a_failed_one_is_unknown() => Inside(() =>
+    {
+        using var queries = new PathQueries();
+        int device = queries.Addresses().First(a => a.Address.Equals(IPAddress.Parse("10.8.0.1"))).LinkIndex;
+        var neighbour = IPAddress.Parse("10.8.0.2");
+        queries.Use(device, neighbour);
+        Assert.DoesNotContain("STALE", Ip("neigh", "show", "10.8.0.2"), StringComparison.Ordinal);
+        Assert.Equal(0x020000000002ul, queries.Neighbour(device, neighbour));
+        Ip("neigh", "replace", "10.8.0.2", "dev", "d0", "nud", "failed");
+        Assert.Equal(0ul, queries.Neighbour(device, neighbour));
+        queries.Use(device, IPAddress.Parse("10.8.0.77"));
+    });
+
+    [Theory]
+    [InlineData("addr", "add", "10.8.0.5/24", "dev", "d0")]
+    [InlineData("route", "add", "10.5.0.0/16", "via", "10.8.0.2")]
+    [InlineData("neigh", "add", "10.8.0.4", "lladdr", "02:00:00:00:00:04", "dev", "d0")]
+    [InlineData("link", "set", "d0", "mtu", "1300")]
+    [InlineData("rule", "add", "fwmark", "5", "table", "5")]
+    [InlineData("-6", "rule", "add", "fwmark", "5", "table", "5")]
+    [InlineData("-6", "route", "add", "fd05::/16", "dev", "d0")]
+    public void Every_kind_of_change_is_told(params string[] change) => Inside(() =>
+    {
+        using PathEvents events = PathEvents.Open();
+        Thread.Sleep(50);
+        _ = events.Take();
+        Assert.False(events.Take());
+        Ip(change);
+        Assert.True(SpinWait.SpinUntil(events.Take, 2000));
+    });
+
+    private string Ip(params string[] arguments) => Run(["-n", _space, .. arguments]);
+
+    private void Inside(Action action)
+    {
+        Exception? problem = null;
+        var thread = new Thread(() =>
+        {
+            using FileDescriptor? file = FileDescriptor.Open("/var/run/netns/" + _space, Definitions.O_RDONLY, out _);
+            try
+            {
+                Assert.Equal(0, LibC.setns(file!.Value, Definitions.CLONE_NEWNET));
+                action();
+            }
+            catch (Exception e)
+            {
+                problem = e;
+            }
+        });
+        thread.Start();
+        thread.Join();
+        if (problem is not null)
+        {
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(problem);
+        }
+    }
+
+    private static string Run(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("ip") { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        Array.ForEach(arguments, start.ArgumentList.Add);
+        using Process process = Process.Start(start)!;
+        string output = process.StandardOutput.ReadToEnd();
+        string errors = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.True(process.ExitCode == 0, $"ip {string.Join(' ', arguments)}: {errors}");
+        return output;
+    }
+}
