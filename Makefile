@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 export PREFIX DESTDIR
 .DEFAULT_GOAL := help
-.PHONY: help build check test test-all demo bench bench-tunnel bench-tunnelctl bench-crypto bench-visibility install uninstall format packages clean
+.PHONY: help build check test test-all demo bench bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp install uninstall format packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -17,7 +17,7 @@ test-all: ## every test there is, the installation and the demo
 	@.ci/test all
 demo: ## two namespaces, one tunnel between them, traffic through it, everything removed again
 	@interop/demo/run
-bench: bench-tunnel bench-tunnelctl bench-crypto bench-visibility ## every bench-* target
+bench: bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp ## every bench-* target
 bench-tunnel: ## our tunnel against wireguard-go, as a table and out/bench-tunnel.json (QUICK=1: a short look)
 	@interop/bench/tunnel
 bench-tunnelctl: ## tunnelctl against wg and wg-quick, as a table and out/bench-tunnelctl.json (QUICK=1: a short look)
@@ -26,6 +26,8 @@ bench-crypto: ## our packet cipher against libipsec-mb, OpenSSL and libsodium, a
 	@interop/crypto/bench
 bench-visibility: ## what counters, traces and captures cost, tcpdump beside them, as a table and out/bench-visibility.json (QUICK=1: a short look)
 	@interop/bench/visibility
+bench-xdp: ## AF_XDP against UDP as the outer side of our tunnel, as a table and out/bench-xdp.json (QUICK=1: a short look)
+	@interop/bench/xdp
 install: ## programs, completions and service unit below PREFIX (default /usr/local)
 	@.ci/install
 uninstall: ## removes exactly what install put there

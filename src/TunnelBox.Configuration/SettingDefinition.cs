@@ -48,8 +48,10 @@ public sealed record SettingDefinition(
         new("Otlp", "off, or the http or https address of an OpenTelemetry collector such as http://127.0.0.1:4318 is allowed.", "Where metrics are sent, as OTLP over HTTP.", "off",
             (s, text) => text == "off" ? s with { Otlp = null }
                 : Uri.TryCreate(text, UriKind.Absolute, out Uri? collector) && collector.Scheme is "http" or "https" && collector.UserInfo.Length == 0 ? s with { Otlp = collector } : null),
-        new("OuterPort", "auto, udp or xdp is allowed.", "How datagrams reach the network.", "auto",
-            (s, text) => text is "auto" or "udp" or "xdp" ? s with { OuterPort = text } : null),
+        new("OuterPort", "\"auto\", \"udp\", \"auto:DEVICE\" or \"xdp:DEVICE\" is allowed.",
+            "How datagrams reach the network: by sockets, or past the kernel (AF_XDP) on an Ethernet device that is named; \"auto:DEVICE\" does so where its driver needs no copy.",
+            "auto",
+            (s, text) => OuterPortSetting.Parse(text) is null ? null : s with { OuterPort = text }),
     ];
 
     /// <summary>Finds a setting, ignoring case.</summary>

@@ -67,6 +67,6 @@ public sealed record TunnelBoxSettings
     /// <summary>Gets the OpenTelemetry collector that metrics are sent to, or null for none.</summary>
     public Uri? Otlp { get; init; }
 
-    /// <summary>Gets the outer port: "auto", "udp" or "xdp".</summary>
+    /// <summary>Gets the outer port, as <see cref="OuterPortSetting"/> reads it.</summary>
     public string OuterPort { get; init; } = "auto";
 }

@@ -130,6 +130,7 @@ public sealed partial class TunnelDevice
 
         _configuredPort = port;
         _mark = mark;
+        _xdp?.SetMark(mark);
         return 0;
     }
 

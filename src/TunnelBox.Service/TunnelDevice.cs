@@ -57,6 +57,7 @@ public sealed partial class TunnelDevice : ITunnel
         _gate = new HandshakeGate(_tunnel, _queue, _random, this);
         _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock("tb-handshake", outer: "udp"));
         BuildNetwork();
+        BuildOuter();
         _health = new HealthWatch(_tunnel, _counters.Read);
         _tunnel.Trace.Device = tun.Name;
         _link = new LinkState(tun.Name, IsUp: false, tun.Mtu);
@@ -140,6 +141,7 @@ public sealed partial class TunnelDevice : ITunnel
         }
 
         _changer.Start();
+        StartOuter();
         _handshakes.Start();
         _health.Start();
         _watch.Start();
@@ -159,6 +161,8 @@ public sealed partial class TunnelDevice : ITunnel
 
             _disposed = true;
         }
+
+        _deviceLooks?.Dispose();
 
         _network.Dispose();
         _queries.Dispose();
@@ -276,7 +280,7 @@ public sealed partial class TunnelDevice : ITunnel
 
     private void Down()
     {
-        StopWorkers();
+        StopOuter();
         UdpSockets? sockets = _sockets;
         if (sockets is not null)
         {
@@ -315,10 +319,12 @@ public sealed partial class TunnelDevice : ITunnel
             return refused.Errno == 0 ? -Definitions.EIO : -refused.Errno;
         }
 
-        StopWorkers();
+        StopOuter();
         UdpSockets? old = _sockets;
         _sockets = opened;
         old?.Dispose();
+        _refusedDevice = -1;
+        _ = OpenXdp(opened, mark);
         StartWorkers(opened);
         return 0;
     }
@@ -326,13 +332,14 @@ public sealed partial class TunnelDevice : ITunnel
     private void StartWorkers(UdpSockets sockets)
     {
         var workers = new Worker[_tun.Ports.Count];
+        IReadOnlyList<IPort> outer = _xdp?.Ports ?? sockets.Ports;
         _tunnel.Trace.ControlRings.LocalPort = sockets.Port;
         Array.ForEach(_taps, taps => taps.LocalPort = sockets.Port);
-        _workerCounters = [.. workers.Select((_, i) => _counters.AddBlock($"tb-worker-{i}", _tun.Ports[i].Description, sockets.Ports[i].Description))];
+        _workerCounters = [.. workers.Select((_, i) => _counters.AddBlock($"tb-worker-{i}", _tun.Ports[i].Description, outer[i].Description))];
         int[] cpus = CpusFor(workers.Length);
         for (int i = 0; i < workers.Length; i++)
         {
-            workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], sockets.Ports[i], _aead.Create(), _gate, _workerCounters[i], _taps[i])
+            workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], outer[i], _aead.Create(), _gate, _workerCounters[i], _taps[i])
             {
                 Mtu = _link.Mtu,
                 Cpu = i < cpus.Length ? cpus[i] : null,

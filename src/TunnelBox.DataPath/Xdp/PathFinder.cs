@@ -34,6 +34,7 @@ internal sealed unsafe class PathFinder : IDisposable
     private readonly HashSet<(IPAddress Address, int Link)> _local = [];
     private readonly Dictionary<IPAddress, ulong> _neighbours = [];
     private readonly Dictionary<Endpoint, int> _idle = [];
+    private readonly byte[] _hopLimits = new byte[2];
     private readonly Thread _thread;
     private volatile Dictionary<Endpoint, XdpPath> _snapshot = [];
     private volatile bool _stopping;
@@ -117,6 +118,7 @@ internal sealed unsafe class PathFinder : IDisposable
         }
 
         _neighbours.Clear();
+        Array.Clear(_hopLimits);
         Dictionary<Endpoint, XdpPath> before = _snapshot;
         var after = new Dictionary<Endpoint, XdpPath>(before.Count);
         bool changed = false;
@@ -314,6 +316,17 @@ internal sealed unsafe class PathFinder : IDisposable
     }
 
     private byte HopLimit(bool isIPv6)
+    {
+        ref byte known = ref _hopLimits[isIPv6 ? 1 : 0];
+        if (known == 0)
+        {
+            known = ReadHopLimit(isIPv6);
+        }
+
+        return known;
+    }
+
+    private byte ReadHopLimit(bool isIPv6)
     {
         string file = isIPv6 ? $"/proc/sys/net/ipv6/conf/{_device}/hop_limit" : "/proc/sys/net/ipv4/ip_default_ttl";
         try

@@ -8,6 +8,7 @@ internal sealed class TunnelEnd
     private readonly Lab _lab;
 
     private readonly IReadOnlyDictionary<string, string?>? _settings;
+    private string[] _before = [];
 
     private TunnelEnd(Lab lab, NetworkNamespace space, TunnelProgram program, string name, TunnelKeys keys, IReadOnlyDictionary<string, string?>? settings)
     {
@@ -41,11 +42,19 @@ internal sealed class TunnelEnd
     public string Socket => $"/var/run/wireguard/{Interface}.sock";
 
     /// <summary>Starts a daemon in the foreground and waits until it serves its socket.</summary>
+    /// <param name="lab">The lab.</param>
+    /// <param name="space">Where.</param>
+    /// <param name="program">The program; the default one when null.</param>
+    /// <param name="settings">Settings, as environment variables.</param>
+    /// <param name="before">A command that runs the program, such as setpriv.</param>
     public static async Task<TunnelEnd> StartAsync(
-        Lab lab, NetworkNamespace space, TunnelProgram? program = null, IReadOnlyDictionary<string, string?>? settings = null)
+        Lab lab, NetworkNamespace space, TunnelProgram? program = null, IReadOnlyDictionary<string, string?>? settings = null, params string[] before)
     {
         var end = new TunnelEnd(
-            lab, space, (program ?? TunnelProgram.Default).Expect(), Names.Next(), await TunnelKeys.MakeAsync(lab.Deadline), settings);
+            lab, space, (program ?? TunnelProgram.Default).Expect(), Names.Next(), await TunnelKeys.MakeAsync(lab.Deadline), settings)
+        {
+            _before = before,
+        };
         lab.OwnInterface(end.Interface);
         await end.RestartAsync();
         return end;
@@ -58,7 +67,8 @@ internal sealed class TunnelEnd
     public async Task RestartAsync(IReadOnlyDictionary<string, string?> environment)
     {
         RunningProcess daemon = await Space.StartAsync(
-            [Program.Path, "-f", Interface], new Dictionary<string, string?>(environment) { ["LOG_LEVEL"] = "verbose" });
+            [.. _before, Program.Path, "-f", Interface],
+            new Dictionary<string, string?>(environment) { ["LOG_LEVEL"] = "verbose" });
         Daemon = daemon;
         Inner = Space;
         _lab.Report(() => $"--- {Program.Name} {Interface} in {Space.Name}{(daemon.HasExited ? " (ended)" : "")}:\n{Tail(daemon.Error + daemon.Output)}");

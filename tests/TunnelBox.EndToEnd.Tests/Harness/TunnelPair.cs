@@ -21,11 +21,23 @@ internal sealed record PairOptions
     /// <summary>Settings of both daemons, as environment variables.</summary>
     public IReadOnlyDictionary<string, string?> Settings { get; init; } = new Dictionary<string, string?>();
 
+    /// <summary>The first end's outer side is AF_XDP on its veth device.</summary>
+    public bool FirstXdp { get; init; }
+
+    /// <summary>The second end's outer side is AF_XDP on its veth device.</summary>
+    public bool SecondXdp { get; init; }
+
     /// <summary>The program of the first end; the default program when null.</summary>
     public TunnelProgram? First { get; init; }
 
     /// <summary>The program of the second end; the default program when null.</summary>
     public TunnelProgram? Second { get; init; }
+
+    /// <summary>The settings of one end.</summary>
+    public IReadOnlyDictionary<string, string?> SettingsFor(bool xdp, string link)
+    {
+        return xdp ? new Dictionary<string, string?>(Settings) { ["TUNNELBOX__OUTERPORT"] = $"xdp:{link}" } : Settings;
+    }
 }
 
 /// <summary>Two namespaces joined by a veth pair, with a tunnel between them.</summary>
@@ -75,8 +87,8 @@ internal sealed class TunnelPair
         await left.IpAsync($"address add {FirstOuter6}/64 dev {leftLink} nodad");
         await right.IpAsync($"address add {SecondOuter6}/64 dev {rightLink} nodad");
 
-        TunnelEnd first = await TunnelEnd.StartAsync(lab, left, options.First, options.Settings);
-        TunnelEnd second = await TunnelEnd.StartAsync(lab, right, options.Second, options.Settings);
+        TunnelEnd first = await TunnelEnd.StartAsync(lab, left, options.First, options.SettingsFor(options.FirstXdp, leftLink));
+        TunnelEnd second = await TunnelEnd.StartAsync(lab, right, options.Second, options.SettingsFor(options.SecondXdp, rightLink));
         var pair = new TunnelPair(first, second, leftLink, rightLink, options);
         await first.UpAsync(FirstPort, options.Mtu, $"{First4}/24", $"{First6}/64");
         await second.UpAsync(SecondPort, options.Mtu, $"{Second4}/24", $"{Second6}/64");

@@ -66,6 +66,14 @@ public sealed class PathQueriesTests : IDisposable
         queries.Use(device, IPAddress.Parse("10.8.0.77"));
     });
 
+    [Fact]
+    public void A_veth_offers_no_zero_copy_and_what_is_not_there_neither() => Inside(() =>
+    {
+        using var queries = new PathQueries();
+        Assert.False(NetdevFeatures.OffersZeroCopy(queries.Addresses().First(a => a.Address.Equals(IPAddress.Parse("10.8.0.1"))).LinkIndex));
+        Assert.False(NetdevFeatures.OffersZeroCopy(12345));
+    });
+
     [Theory]
     [InlineData("addr", "add", "10.8.0.5/24", "dev", "d0")]
     [InlineData("route", "add", "10.5.0.0/16", "via", "10.8.0.2")]

@@ -1,0 +1,178 @@
+using TunnelBox.Configuration;
+using TunnelBox.DataPath;
+using TunnelBox.DataPath.Udp;
+using TunnelBox.DataPath.Xdp;
+using TunnelBox.Linux.Netlink;
+using TunnelBox.Visibility;
+
+namespace TunnelBox.Service;
+
+/// <content>
+/// The outer side past the kernel: opened where the settings name a device, left when the device goes, tried again when it
+/// comes back. The UDP sockets are there all the time.
+/// </content>
+public sealed partial class TunnelDevice
+{
+    private const int LookInterval = 500;
+
+    /// <summary>Milliseconds until a device that refused is asked again; a new device of that name is asked at once.</summary>
+    private const long RefusalHolds = 10_000;
+
+    private OuterPortSetting _choice = null!;
+    private Timer? _deviceLooks;
+    private XdpOuter? _xdp;
+    private CounterBlock? _xdpCounters;
+    private int _looking;
+    private int _refusedDevice = -1;
+    private long _refusedAt;
+    private volatile string _outerName = "udp";
+    private volatile string _outerMode = string.Empty;
+    private volatile string[] _outerNotes = [];
+
+    private void BuildOuter() => _choice = OuterPortSetting.Parse(_options.Settings.OuterPort)
+        ?? throw new StartException($"The setting OuterPort is \"{_options.Settings.OuterPort}\"; auto, udp, auto:DEVICE or xdp:DEVICE is allowed.");
+
+    private void StartOuter()
+    {
+        if (_choice.Device is not null)
+        {
+            _deviceLooks = new Timer(
+                _ =>
+                {
+                    if (Interlocked.Exchange(ref _looking, 1) == 0)
+                    {
+                        Post(LookForDevice);
+                    }
+                },
+                null,
+                LookInterval,
+                LookInterval);
+        }
+    }
+
+    private void LookForDevice()
+    {
+        Volatile.Write(ref _looking, 0);
+        lock (_stateGate)
+        {
+            if (!_disposed && _xdp is null && _sockets is { } sockets && OpenXdp(sockets, _mark))
+            {
+                // The rings hold what arrives until the new workers run.
+                StopWorkers();
+                StartWorkers(sockets);
+            }
+        }
+    }
+
+    private bool OpenXdp(UdpSockets sockets, uint mark)
+    {
+        if (_choice.Device is not { } device)
+        {
+            return false;
+        }
+
+        int index = XdpOuter.IndexOf(device);
+        if (index == _refusedDevice && Environment.TickCount64 - _refusedAt < RefusalHolds)
+        {
+            return false;
+        }
+
+        if (!_choice.Forced && index != 0 && !NetdevFeatures.OffersZeroCopy(index))
+        {
+            Refuse(index, $"auto stays with UDP: the driver of {device} offers no zero-copy, and UDP with offloads is faster then", isFault: false);
+            return false;
+        }
+
+        XdpOuter? opened = null;
+        _xdpCounters = _counters.AddBlock("tb-paths", outer: $"xdp {device}");
+        try
+        {
+            opened = XdpOuter.Open(
+                new XdpOuterOptions(device, mark) { Counters = _xdpCounters, Gone = () => Post(() => LoseDevice(opened)) }, sockets);
+        }
+        catch (PortException refused)
+        {
+            _counters.Retire(_xdpCounters);
+            _xdpCounters = null;
+            Refuse(index, refused.Message, isFault: true);
+            return false;
+        }
+
+        _xdp = opened;
+        _refusedDevice = -1;
+        _outerName = $"xdp:{device}";
+        _outerMode = opened.Mode.ToString().ToLowerInvariant();
+        string why = opened.ModeReason is { } reason ? $": {reason}" : string.Empty;
+        _outerNotes =
+        [
+            $"XDP on {device} is in {_outerMode} mode, {opened.Queues} {(opened.Queues == 1 ? "queue" : "queues")}{why}.",
+            $"Datagrams of the tunnel pass {device} without nftables, conntrack, tc and reverse path filters.",
+        ];
+        _log.Info($"{InterfaceName}: {_outerNotes[0]}");
+        return true;
+    }
+
+    private void Refuse(int device, string sentence, bool isFault)
+    {
+        _refusedDevice = device;
+        _refusedAt = Environment.TickCount64;
+        string note = $"{sentence}; the UDP port carries the tunnel.";
+        if (_outerNotes is [{ } told] && told == note)
+        {
+            return;
+        }
+
+        _outerNotes = [note];
+        if (isFault)
+        {
+            _log.Warning($"{InterfaceName}: {note}");
+        }
+        else
+        {
+            _log.Info($"{InterfaceName}: {note}");
+        }
+    }
+
+    private void LoseDevice(XdpOuter? lost)
+    {
+        lock (_stateGate)
+        {
+            if (_disposed || lost is null || !ReferenceEquals(lost, _xdp) || _sockets is not { } sockets)
+            {
+                return;
+            }
+
+            StopOuter();
+            Refuse(0, $"no XDP on {lost.Device}: the device is gone", isFault: true);
+            StartWorkers(sockets);
+        }
+    }
+
+    // The traffic goes back to the kernel, the workers take what had arrived, and only then everything is closed.
+    private void StopOuter()
+    {
+        _xdp?.Detach();
+        StopWorkers();
+        if (_xdp is not { } xdp)
+        {
+            return;
+        }
+
+        if (!xdp.AllFramesAccountedFor)
+        {
+            _log.Verbose($"{InterfaceName}: XDP on {xdp.Device} is closed while frames are under way");
+        }
+
+        _xdp = null;
+        xdp.Dispose();
+        if (_xdpCounters is { } counters)
+        {
+            _counters.Retire(counters);
+            _xdpCounters = null;
+        }
+
+        _outerName = "udp";
+        _outerMode = string.Empty;
+        _outerNotes = [];
+    }
+}
