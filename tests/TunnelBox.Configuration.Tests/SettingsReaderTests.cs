@@ -77,7 +77,7 @@ public sealed class SettingsReaderTests : IDisposable
                 "F:8: Aead: null is not allowed here; a text, a number, true or false is.",
             ],
             faults.Where(fault => !fault.Contains("Zzz") && !fault.Contains("TUNNELBOX")));
-        Assert.Contains("TUNNELBOX__WORKERS: \"many\" is wrong; 0 to 64 is allowed, 0 for one worker a CPU.", faults);
+        Assert.Contains("TUNNELBOX__WORKERS: \"many\" is wrong; 0 to 64 is allowed; 0 leaves it to the program, which takes one.", faults);
         Assert.Single(faults, fault => fault.StartsWith("F:6: Interfaces:wg1:Zzz: there is no such setting. Workers,", StringComparison.Ordinal));
     }
 
