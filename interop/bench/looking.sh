@@ -60,24 +60,24 @@ measure_mode() {
     measured=
     case $mode in
         flood-trace)
-            inside "$near" "$tunnelctl" trace "$interface" --drops-only >/dev/null 2>"$work/tracer" </dev/null &
+            ip netns exec "$near" "$tunnelctl" trace "$interface" --drops-only >/dev/null 2>"$work/tracer" </dev/null &
             tracers=($!)
             watch_for tracing "$work/tracer"
             ;;
         trace)
-            inside "$near" "$tunnelctl" trace "$interface" >"$work/trace.out" 2>"$work/tracer" </dev/null &
+            ip netns exec "$near" "$tunnelctl" trace "$interface" >"$work/trace.out" 2>"$work/tracer" </dev/null &
             tracers=($!)
             watch_for tracing "$work/tracer"
             ;;
         capture)
-            inside "$near" "$tunnelctl" capture "$interface" "$work/capture.pcapng" --both --snap 128 >/dev/null 2>"$work/tracer" </dev/null &
+            ip netns exec "$near" "$tunnelctl" capture "$interface" "$work/capture.pcapng" --both --snap 128 >/dev/null 2>"$work/tracer" </dev/null &
             tracers=($!)
             watch_for capturing "$work/tracer"
             ;;
         tcpdump)
-            inside "$near" tcpdump -n -s 128 -i "$interface" -w "$work/inner.pcap" 2>"$work/tracer" </dev/null &
+            ip netns exec "$near" tcpdump -n -s 128 -i "$interface" -w "$work/inner.pcap" 2>"$work/tracer" </dev/null &
             tracers=($!)
-            inside "$near" tcpdump -n -s 128 -i veth -w "$work/outer.pcap" 2>"$work/tracer2" </dev/null &
+            ip netns exec "$near" tcpdump -n -s 128 -i veth -w "$work/outer.pcap" 2>"$work/tracer2" </dev/null &
             tracers+=($!)
             watch_for 'listening on' "$work/tracer"
             watch_for 'listening on' "$work/tracer2"
@@ -85,7 +85,7 @@ measure_mode() {
     esac
     if [[ $mode == flood* ]]; then
         lost=$(counted OutNoStates)
-        inside "$near" dotnet "$repository/artifacts/bin/TunnelBox.Benchmarks/release/TunnelBox.Benchmarks.dll" flood 10.99.0.1 9 "$flood_rate" 60 &
+        ip netns exec "$near" dotnet "$repository/artifacts/bin/TunnelBox.Benchmarks/release/TunnelBox.Benchmarks.dll" flood 10.99.0.1 9 "$flood_rate" 60 &
         flooder=$!
         sleep 0.7
     fi
