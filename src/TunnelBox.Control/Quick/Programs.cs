@@ -44,14 +44,19 @@ public static class Programs
         }
     }
 
+    /// <summary>Finds resolvconf(8).</summary>
+    /// <returns>Its path.</returns>
+    /// <exception cref="ControlException">It is not found.</exception>
+    public static string FindResolvconf() => FindInPath("resolvconf")
+        ?? throw new ControlException("DNS: the program resolvconf is not installed; install it, or take the DNS lines out of the file.");
+
     /// <summary>Runs resolvconf(8).</summary>
+    /// <param name="program">Its path.</param>
     /// <param name="arguments">Its arguments.</param>
     /// <param name="input">What it reads, or null.</param>
-    /// <exception cref="ControlException">It is not found, or failed.</exception>
-    public static void Resolvconf(string[] arguments, string? input)
+    /// <exception cref="ControlException">It failed.</exception>
+    public static void Resolvconf(string program, string[] arguments, string? input)
     {
-        string program = FindInPath("resolvconf")
-            ?? throw new ControlException("DNS: the program resolvconf is not installed; install it, or take the DNS lines out of the file.");
         int code = Run(program, arguments, input, Timeout.Infinite);
         if (code != 0)
         {
@@ -88,8 +93,7 @@ public static class Programs
             using Process process = Process.Start(start) ?? throw new ControlException($"{program}: the program could not be started.");
             if (input is not null)
             {
-                process.StandardInput.Write(input);
-                process.StandardInput.Close();
+                Feed(process, input);
             }
 
             if (!process.WaitForExit(patience))
@@ -103,6 +107,20 @@ public static class Programs
         catch (Win32Exception e)
         {
             throw new ControlException($"{program}: the program could not be started: {e.Message.TrimEnd('.')}.", ControlFailure.Failed, e);
+        }
+    }
+
+    /// <summary>A program that ends without reading its input says why by its code.</summary>
+    private static void Feed(Process process, string input)
+    {
+        try
+        {
+            process.StandardInput.Write(input);
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // EPIPE: it has ended.
         }
     }
 }

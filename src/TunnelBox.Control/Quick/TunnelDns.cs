@@ -11,14 +11,15 @@ public static class TunnelDns
     /// <summary>Sets the servers and search domains.</summary>
     /// <param name="section">The interface's section.</param>
     /// <param name="interfaceName">The interface.</param>
-    /// <returns>Whether there were any.</returns>
+    /// <param name="undo">Learns how to take them away, also where resolvconf fails: it may have done half of it.</param>
     /// <exception cref="ControlException">resolvconf is missing or failed.</exception>
-    public static bool Set(WgInterface section, string interfaceName)
+    public static void Set(WgInterface section, string interfaceName, UndoStack undo)
     {
         ArgumentNullException.ThrowIfNull(section);
+        ArgumentNullException.ThrowIfNull(undo);
         if (section.DnsServers.Count == 0)
         {
-            return false;
+            return;
         }
 
         StringBuilder text = new();
@@ -28,14 +29,15 @@ public static class TunnelDns
             text.Append($"search {string.Join(' ', section.DnsSearch)}\n");
         }
 
-        Programs.Resolvconf(["-a", Prefix() + interfaceName, "-m", "0", "-x"], text.ToString());
-        return true;
+        string resolvconf = Programs.FindResolvconf();
+        undo.Push(() => Unset(interfaceName));
+        Programs.Resolvconf(resolvconf, ["-a", Prefix() + interfaceName, "-m", "0", "-x"], text.ToString());
     }
 
     /// <summary>Takes them away.</summary>
     /// <param name="interfaceName">The interface.</param>
     /// <exception cref="ControlException">resolvconf is missing or failed.</exception>
-    public static void Unset(string interfaceName) => Programs.Resolvconf(["-d", Prefix() + interfaceName, "-f"], null);
+    public static void Unset(string interfaceName) => Programs.Resolvconf(Programs.FindResolvconf(), ["-d", Prefix() + interfaceName, "-f"], null);
 
     /// <summary>Debian's resolvconf orders interfaces by name; the first pattern of one word puts ours in front.</summary>
     private static string Prefix()

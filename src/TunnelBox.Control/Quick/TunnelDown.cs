@@ -3,7 +3,7 @@ using TunnelBox.Linux.Netlink;
 
 namespace TunnelBox.Control.Quick;
 
-/// <summary>Takes the tunnel of a file down: hooks, saving, DNS, rules, interface and daemon, hooks.</summary>
+/// <summary>Takes the tunnel of a file down: hooks, saving, DNS, rules, interface and daemon, leak guard, hooks.</summary>
 /// <param name="file">The file.</param>
 /// <param name="interfaceName">The interface.</param>
 /// <param name="note">Told what people should see on the way.</param>
@@ -28,8 +28,10 @@ public sealed class TunnelDown(WgFile file, string interfaceName, Action<string>
         }
 
         UndoStack rest = new(note);
+        LeakGuard guard = new(settings, interfaceName);
+        rest.Push(guard.Remove);
         rest.Push(() => DeleteLink(settings, interfaceName));
-        rest.Push(() => new TunnelRoutes(settings, _client, rest).Remove(device, file.Interface.Table));
+        rest.Push(() => new TunnelRoutes(settings, _client, rest, guard).Remove(device, file.Interface.Table));
         if (file.Interface.DnsServers.Count > 0)
         {
             rest.Push(() => TunnelDns.Unset(interfaceName));

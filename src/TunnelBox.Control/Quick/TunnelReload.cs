@@ -33,14 +33,18 @@ public sealed class TunnelReload(WgFile file, string interfaceName, Action<strin
         Link link = settings.FindLink(interfaceName) ?? throw new ControlException($"{interfaceName}: there is no such interface in this network namespace.");
         // Everything that the file can be wrong in is found here, before the first step.
         DeviceChange change = Change(before);
+        LeakGuard guard = new(settings, interfaceName);
         try
         {
+            // Taken back last, when the interface has its old addresses again.
+            _undo.Push(() => guard.Renew(link, before.FirewallMark));
             Addresses(settings, link);
             _client.Set(change);
             _undo.Push(() => Restore(before));
             using DeviceState after = _client.Get();
             Mtu(settings, link);
-            Routes(settings, link, before, after);
+            Routes(settings, link, guard, before, after);
+            guard.Renew(link, after.FirewallMark);
         }
         catch
         {
@@ -98,7 +102,7 @@ public sealed class TunnelReload(WgFile file, string interfaceName, Action<strin
         }
     }
 
-    private void Routes(NetworkSettings settings, Link link, DeviceState before, DeviceState after)
+    private void Routes(NetworkSettings settings, Link link, LeakGuard guard, DeviceState before, DeviceState after)
     {
         RouteTable table = file.Interface.Table;
         if (table.Kind == RouteTableKind.Off)
@@ -110,7 +114,7 @@ public sealed class TunnelReload(WgFile file, string interfaceName, Action<strin
         HashSet<IPNetwork> wanted = [.. after.Peers.SelectMany(peer => peer.AllowedIps)];
         // The route that an address brings along is the address's, even where an allowed IP has the same prefix.
         HashSet<IPNetwork> ofAddresses = [.. settings.Addresses(link).Select(address => Prefix(address.Address, address.PrefixLength))];
-        TunnelRoutes routes = new(settings, _client, _undo);
+        TunnelRoutes routes = new(settings, _client, _undo, guard);
         HashSet<IPNetwork> gone = [.. old.Except(wanted)];
         if (gone.Any(network => network.PrefixLength == 0))
         {

@@ -12,7 +12,8 @@ namespace TunnelBox.Control.Quick;
 /// <param name="settings">The namespace's settings.</param>
 /// <param name="client">The daemon, which learns the mark.</param>
 /// <param name="undo">Learns what to take back.</param>
-public sealed class TunnelRoutes(NetworkSettings settings, UapiClient client, UndoStack undo)
+/// <param name="guard">Keeps default routes tight.</param>
+public sealed class TunnelRoutes(NetworkSettings settings, UapiClient client, UndoStack undo, LeakGuard guard)
 {
     /// <summary>The first table, and mark, tried for default routes.</summary>
     public const uint FirstTable = 51820;
@@ -60,7 +61,7 @@ public sealed class TunnelRoutes(NetworkSettings settings, UapiClient client, Un
         }
     }
 
-    /// <summary>Removes the rules that default routes of this tunnel needed; the routes go with the interface.</summary>
+    /// <summary>Removes the rules and guards that default routes of this tunnel needed; the routes go with the interface.</summary>
     /// <param name="device">The device as it ran.</param>
     /// <param name="table">Where routes went.</param>
     public void Remove(DeviceState device, RouteTable table)
@@ -76,6 +77,7 @@ public sealed class TunnelRoutes(NetworkSettings settings, UapiClient client, Un
             bool routed = device.Peers.Exists(peer => peer.AllowedIps.Exists(network => network.PrefixLength == 0 && IsIPv6(network) == ipv6));
             if (routed)
             {
+                guard.Remove(ipv6);
                 TryRemove(new Rule(ipv6, device.FirewallMark, Mark: device.FirewallMark, Invert: true));
                 TryRemove(new Rule(ipv6, Route.MainTable, SuppressPrefixLength: 0));
             }
@@ -128,6 +130,8 @@ public sealed class TunnelRoutes(NetworkSettings settings, UapiClient client, Un
             AcceptMarkedSources();
         }
 
+        guard.Install(link, ipv6, mark);
+        undo.Push(() => guard.Remove(ipv6));
         return mark;
     }
 
@@ -170,7 +174,18 @@ public sealed class TunnelRoutes(NetworkSettings settings, UapiClient client, Un
             return;
         }
 
-        File.WriteAllText(SourceValidMark, "1");
+        try
+        {
+            File.WriteAllText(SourceValidMark, "1");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ControlException(
+                $"{SourceValidMark}: cannot be set to 1, without which answers to the tunnel's own datagrams are dropped ({e.Message.TrimEnd('.')}); set the sysctl net.ipv4.conf.all.src_valid_mark=1 from outside.",
+                e is UnauthorizedAccessException ? ControlFailure.NoPermission : ControlFailure.Failed,
+                e);
+        }
+
         undo.Push(() => File.WriteAllText(SourceValidMark, "0"));
     }
 }

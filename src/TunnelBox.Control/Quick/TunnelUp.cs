@@ -68,12 +68,8 @@ public sealed class TunnelUp(WgFile file, string interfaceName, Action<string> n
             settings.SetMtu(link, file.Interface.Mtu ?? DerivedMtu!.Value);
             settings.SetUp(link, true);
             Checkpoint();
-            if (TunnelDns.Set(file.Interface, interfaceName))
-            {
-                _undo.Push(() => TunnelDns.Unset(interfaceName));
-            }
-
-            new TunnelRoutes(settings, _client, _undo).Add(link, device, file.Interface.Table);
+            TunnelDns.Set(file.Interface, interfaceName, _undo);
+            new TunnelRoutes(settings, _client, _undo, new LeakGuard(settings, interfaceName)).Add(link, device, file.Interface.Table);
         }
 
         Hooks(file.Interface.PostUp, "PostUp");

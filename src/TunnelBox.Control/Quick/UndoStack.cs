@@ -19,8 +19,9 @@ public sealed class UndoStack(Action<string> note)
             {
                 action();
             }
-            catch (Exception e) when (e is ControlException or IOException or UnauthorizedAccessException)
+            catch (Exception e)
             {
+                // Whatever it was, the steps before it must be taken back too.
                 note($"While taking back what was done: {e.Message.TrimEnd('.')}.");
             }
         }

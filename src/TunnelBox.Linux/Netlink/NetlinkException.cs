@@ -24,6 +24,15 @@ public sealed class NetlinkException(string operation, int errno, string? reason
     /// <summary>ENODEV.</summary>
     public const int NoDevice = 19;
 
+    /// <summary>EINVAL.</summary>
+    public const int Invalid = 22;
+
+    /// <summary>EPROTONOSUPPORT: the kernel has no such netlink family.</summary>
+    public const int NoProtocol = 93;
+
+    /// <summary>EOPNOTSUPP.</summary>
+    public const int NotSupported = 95;
+
     /// <summary>ENETUNREACH.</summary>
     public const int Unreachable = 101;
 

@@ -14,6 +14,7 @@ internal static partial class NetlinkNative
     public const int NETLINK_EXT_ACK = 11;
     public const int SOL_SOCKET = 1;
     public const int SO_RCVTIMEO = 20;
+    public const int SO_SNDBUFFORCE = 32;
     public const int MSG_TRUNC = 0x20;
     public const int EINTR = 4;
 

@@ -113,6 +113,69 @@ public sealed class NetlinkSocket : IDisposable
         }
     }
 
+    /// <summary>Asks for changes that are made together or not at all (nfnetlink), and waits for the kernel's word.</summary>
+    /// <param name="begin">The message that opens the batch.</param>
+    /// <param name="requests">The changes, at least one, each with what it asks as the middle of a sentence.</param>
+    /// <param name="end">The message that closes the batch.</param>
+    /// <exception cref="NetlinkException">The kernel refused one, or the whole.</exception>
+    public void Batch(NetlinkWriter begin, IReadOnlyList<(NetlinkWriter Request, string Operation)> requests, NetlinkWriter end)
+    {
+        ArgumentNullException.ThrowIfNull(begin);
+        ArgumentNullException.ThrowIfNull(requests);
+        ArgumentNullException.ThrowIfNull(end);
+        using MemoryStream bytes = new();
+        uint first = ++_sequence;
+        bytes.Write(begin.Finish(first));
+        foreach ((NetlinkWriter request, string _) in requests)
+        {
+            // Kernels before 6.10 confirm neither end of a batch, so the last change is asked to be.
+            bool last = _sequence - first == (uint)requests.Count - 1;
+            bytes.Write(request.Finish(++_sequence, last ? Rtnetlink.NLM_F_ACK : (ushort)0));
+        }
+
+        uint acknowledged = _sequence;
+        bytes.Write(end.Finish(++_sequence));
+
+        // A batch is one datagram, which the default buffer holds up to some 500 rules.
+        int room = (int)bytes.Length + 64 * 1024;
+        _ = NetlinkNative.SetInt(_socket, NetlinkNative.SOL_SOCKET, NetlinkNative.SO_SNDBUFFORCE, in room, 4);
+        int error = Send(bytes.GetBuffer().AsSpan(0, (int)bytes.Length));
+        if (error != 0)
+        {
+            throw new NetlinkException(requests[0].Operation, error, null);
+        }
+
+        while (true)
+        {
+            int length = Receive();
+            if (length < 0)
+            {
+                throw new NetlinkException(requests[^1].Operation, -length, null);
+            }
+
+            foreach (NetlinkMessage message in new NetlinkMessages(_buffer.AsSpan(0, length)))
+            {
+                uint which = message.Sequence - first;
+                if (message.Type != Rtnetlink.NLMSG_ERROR || which > acknowledged - first)
+                {
+                    continue;
+                }
+
+                // What is wrong with the whole is said of its first message.
+                error = message.Error(out string? reason);
+                if (error != 0)
+                {
+                    throw new NetlinkException(requests[Math.Max(0, (int)which - 1)].Operation, error, reason);
+                }
+
+                if (message.Sequence == acknowledged)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _socket.Dispose();
 

@@ -80,6 +80,7 @@ internal static class Rtnetlink
     public const byte RT_SCOPE_NOWHERE = 255;
     public const byte RTPROT_BOOT = 3;
     public const byte RTN_UNICAST = 1;
+    public const byte RTN_LOCAL = 2;
 
     public const ushort FRA_PRIORITY = 6;
     public const ushort FRA_FWMARK = 10;
