@@ -48,6 +48,8 @@ public sealed partial class WgQuickSideBySideTests(ITestOutputHelper output)
         { "DNS", "DNS = 192.0.2.53, fd00::53\nDNS = example.org, corp.example\n" },
         { "hooks", "PreUp = echo pre-up %i >> HOOKS\nPostUp = echo post-up %i >> HOOKS; ip link show %i | grep -c mtu >> HOOKS\nPreDown = echo pre-down %i >> HOOKS\nPostDown = echo post-down %i >> HOOKS\n" },
         { "comments and odd spelling", "# head\nADDRESS=10.9.0.1/24#tail\n mtu  =  1300 \n\n# name\n" + Peer(PeerA, "10.9.0.2/32").Replace("AllowedIPs", "allowedips") },
+        { "a default route with several addresses", "Address = 10.9.0.1/24, 10.9.0.7/24, 10.77.0.1/32, fd00:9::1/64, fd00:9:0:1::1/128\n" + Peer(PeerA, "0.0.0.0/0, ::/0, 10.50.0.0/16") },
+        { "Table = off with default routes of both families", "Table = off\nAddress = 10.9.0.1/24, fd00:9::1/64\n" + Peer(PeerA, "0.0.0.0/0, ::/0") },
         { "a failing hook", "Address = 10.9.0.1/24\nPostUp = false\n" + Peer(PeerA, "0.0.0.0/0, ::/0") },
         { "a wrong key", "Adress = 10.9.0.1/24\n" },
         { "a wrong address", "Address = 10.9.0.1/24/7\n" },
@@ -186,6 +188,7 @@ public sealed partial class WgQuickSideBySideTests(ITestOutputHelper output)
             sandbox.Must("ip", "-6 route show table all"),
             sandbox.Must("ip", "-4 rule show"),
             sandbox.Must("ip", "-6 rule show"),
+            sandbox.Must("nft", "-s list ruleset"),
             sandbox.Run("ip", "-o link show tbq0").Output,
             Sorted(sandbox.Run("wg", "showconf tbq0").Output));
         // A TUN device draws its link-local address, and a device without port takes any.

@@ -42,7 +42,7 @@ public sealed class LeakGuard(NetworkSettings settings, string interfaceName)
         batch.AddRule(table, "premangle", new NftablesRule().Transport(Udp).RestoreMark());
         try
         {
-            using Nftables filter = Nftables.Open();
+            using PacketFilter filter = PacketFilter.Open();
             filter.Commit(batch);
         }
         catch (NetlinkException e)
@@ -99,7 +99,7 @@ public sealed class LeakGuard(NetworkSettings settings, string interfaceName)
     {
         try
         {
-            using Nftables filter = Nftables.Open();
+            using PacketFilter filter = PacketFilter.Open();
             return filter.Tables();
         }
         catch (NetlinkException e) when (e.Errno == NetlinkException.NoProtocol)
@@ -119,7 +119,7 @@ public sealed class LeakGuard(NetworkSettings settings, string interfaceName)
 
         NftablesBatch batch = new();
         tables.ForEach(table => batch.DeleteTable(table));
-        using Nftables filter = Nftables.Open();
+        using PacketFilter filter = PacketFilter.Open();
         filter.Commit(batch);
     }
 }
