@@ -163,15 +163,16 @@ public sealed class ControlClient(string interfaceName, string directory)
                 $"\"{InterfaceName}\" cannot be an interface's name: 1 to 15 letters, digits or \"_=+.-\" are allowed.", ControlFailure.Wrong);
         }
 
-        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = timeout, SendTimeout = Timeout };
+        Socket? socket = null;
         try
         {
+            socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = timeout, SendTimeout = Timeout };
             socket.Connect(new UnixDomainSocketEndPoint(path));
             return new NetworkStream(socket, ownsSocket: true);
         }
         catch (Exception e) when (e is SocketException or ArgumentException)
         {
-            socket.Dispose();
+            socket?.Dispose();
             throw e is SocketException { SocketErrorCode: SocketError.AccessDenied }
                 ? new ControlException($"{InterfaceName}: the daemon may not be asked: permission denied; run as root.", ControlFailure.NoPermission, e)
                 : new ControlException(

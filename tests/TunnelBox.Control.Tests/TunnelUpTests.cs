@@ -29,9 +29,11 @@ public sealed partial class TunnelUpTests(ITestOutputHelper output)
         ["a rule of IPv6 that is there"] = new(Everything + Defaults, "adding the rule for table 254", "ip -6 rule add pref 0 table main suppress_prefixlength 0"),
         ["a sysctl that is read-only"] = new(Everything + Defaults, "src_valid_mark") { Shell = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys" },
         ["a table of nftables that another program owns"] = new(
-            Everything + Defaults, "was denied", "(echo 'add table ip wg-quick-tbu0 { flags owner; }'; sleep 60) 2>/dev/null | nft -i >/dev/null 2>&1 &") { Await = "wg-quick-tbu0" },
+            Everything + Defaults, "was denied", "(echo 'add table ip wg-quick-tbu0 { flags owner; }'; sleep 60) 2>/dev/null | nft -i >/dev/null 2>&1 &")
+        { Await = "wg-quick-tbu0" },
         ["a table of IPv6 that another program owns"] = new(
-            Everything + Defaults, "was denied", "(echo 'add table ip6 wg-quick-tbu0 { flags owner; }'; sleep 60) 2>/dev/null | nft -i >/dev/null 2>&1 &") { Await = "wg-quick-tbu0" },
+            Everything + Defaults, "was denied", "(echo 'add table ip6 wg-quick-tbu0 { flags owner; }'; sleep 60) 2>/dev/null | nft -i >/dev/null 2>&1 &")
+        { Await = "wg-quick-tbu0" },
         ["a kernel without nf_tables"] = new(Everything + Defaults, "needs nf_tables, which this kernel does not have") { Netfilter = "EPROTONOSUPPORT" },
         ["a hook after"] = new(Everything + "PostUp = true\nPostUp = ip route get 10.20.1.1 | grep -q tbu0 && nft list tables | grep -q 'ip6 wg-quick-%i' && exit 8\n" + Defaults, "ended with code 8"),
     };
@@ -70,6 +72,34 @@ public sealed partial class TunnelUpTests(ITestOutputHelper output)
         Assert.Equal(
             stale.Replace("table inet wg-quick-tbu0 {\n}\n", "", StringComparison.Ordinal).Replace("SYSCTL\n0", "SYSCTL\n1", StringComparison.Ordinal),
             State(sandbox));
+    }
+
+    [Fact]
+    public void No_program_that_up_and_down_start_gets_a_key_in_its_arguments_or_its_environment()
+    {
+        const string Preshared = "Yw8a3vKyuMfTrM2XlYJqkQ1cP1DZbnVdNRYXk0Sn2Vg=";
+        string[] keys = ["GGPwJxcRpdwoK9bz1xTrkBpLB8mMQAjRg+e5cj3bPkA=", Preshared];
+        using Sandbox sandbox = Prepare(new Fault(Everything + "PostUp = echo hook-of-%i\n" + Defaults + $"PresharedKey = {Preshared}\n", string.Empty));
+        string log = Path.Combine(sandbox.Directory, "strace");
+        string path = Path.Combine(sandbox.Directory, "tbu0.conf");
+
+        // In one trace, since it lasts until the daemon has ended.
+        Sandbox.Result result = Quick(
+            sandbox, "up", "wireguard-go", "strace", "-qq", "-f", "-v", "-s", "100000", "-e", "trace=execve", "-o", log, "sh", "-c", $"\"$@\" && {Sandbox.Tunnelctl} down {path}", "sh");
+        Assert.True(result.Code == 0, result.Error);
+        string started = File.ReadAllText(log);
+        Assert.Contains("hook-of-tbu0", started, StringComparison.Ordinal);
+        Assert.Contains("wireguard-go", started, StringComparison.Ordinal);
+        Assert.Contains("WG_ENDPOINT_RESOLUTION_RETRIES=0", started, StringComparison.Ordinal);
+        foreach (string key in keys)
+        {
+            byte[] bytes = Convert.FromBase64String(key);
+            foreach (string form in (string[])[key[..12], Convert.ToHexString(bytes)[..16], Convert.ToHexStringLower(bytes)[..16]])
+            {
+                Assert.DoesNotContain(form, started, StringComparison.Ordinal);
+                Assert.DoesNotContain(form, result.Output + result.Error, StringComparison.Ordinal);
+            }
+        }
     }
 
     private static Sandbox Prepare(Fault fault)
