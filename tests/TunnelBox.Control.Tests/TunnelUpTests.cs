@@ -75,6 +75,27 @@ public sealed partial class TunnelUpTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void A_reload_that_fails_after_it_took_the_default_routes_away_puts_rules_and_guard_back()
+    {
+        using Sandbox sandbox = Prepare(new Fault(Everything + Defaults, string.Empty));
+        Sandbox.Result up = Up(sandbox, new Fault(string.Empty, string.Empty));
+        Assert.True(up.Code == 0, up.Error);
+        Shell(sandbox, "ip route add 10.30.0.0/16 dev up0");
+        string running = State(sandbox);
+        string peer = sandbox.Must(Sandbox.Tunnelctl, "show tbu0 allowed-ips");
+        sandbox.Write("tbu0.conf", Head + Everything + Peer + "10.30.0.0/16\n");
+        Sandbox.Result reload = Quick(sandbox, "reload", "wireguard-go");
+        Assert.True(reload.Code == 1, $"{reload.Code} {reload.Error}");
+        Assert.Contains("adding the route 10.30.0.0/16", reload.Error, StringComparison.OrdinalIgnoreCase);
+        Assert.Equal(Lines(running), Lines(State(sandbox)));
+        Assert.Equal(peer, sandbox.Must(Sandbox.Tunnelctl, "show tbu0 allowed-ips"));
+        Shell(sandbox, "ip route del 10.30.0.0/16 dev up0");
+        reload = Quick(sandbox, "reload", "wireguard-go");
+        Assert.True(reload.Code == 0, reload.Error);
+        Assert.DoesNotContain("wg-quick-tbu0", State(sandbox), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void No_program_that_up_and_down_start_gets_a_key_in_its_arguments_or_its_environment()
     {
         const string Preshared = "Yw8a3vKyuMfTrM2XlYJqkQ1cP1DZbnVdNRYXk0Sn2Vg=";
@@ -129,6 +150,12 @@ public sealed partial class TunnelUpTests(ITestOutputHelper output)
             throw;
         }
     }
+
+    // Rules that are put back get numbers of their own, and tables come in the order of their making.
+    private static IEnumerable<string> Lines(string state) => state.Split('\n').Select(line => RulePriority().Replace(line, ":")).Order(StringComparer.Ordinal);
+
+    [GeneratedRegex("^[0-9]+:", RegexOptions.None, 1000)]
+    private static partial Regex RulePriority();
 
     private static void Shell(Sandbox sandbox, string script)
     {

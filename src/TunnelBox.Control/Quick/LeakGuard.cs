@@ -68,8 +68,9 @@ public sealed class LeakGuard(NetworkSettings settings, string interfaceName)
 
     /// <summary>Takes the guard of a family away, if it is there.</summary>
     /// <param name="ipv6">The family.</param>
+    /// <returns>Whether it was there.</returns>
     /// <exception cref="NetlinkException">The kernel refuses.</exception>
-    public void Remove(bool ipv6) => Delete(table => table == NftablesTable.Of(ipv6, TableName));
+    public bool Remove(bool ipv6) => Delete(table => table == NftablesTable.Of(ipv6, TableName));
 
     /// <summary>Takes the guards of every family away, as far as they are there: they do not go with the interface.</summary>
     /// <exception cref="NetlinkException">The kernel refuses.</exception>
@@ -109,17 +110,18 @@ public sealed class LeakGuard(NetworkSettings settings, string interfaceName)
         }
     }
 
-    private static void Delete(Predicate<NftablesTable> which)
+    private static bool Delete(Predicate<NftablesTable> which)
     {
         List<NftablesTable> tables = Tables().FindAll(which);
         if (tables.Count == 0)
         {
-            return;
+            return false;
         }
 
         NftablesBatch batch = new();
         tables.ForEach(table => batch.DeleteTable(table));
         using PacketFilter filter = PacketFilter.Open();
         filter.Commit(batch);
+        return true;
     }
 }

@@ -118,7 +118,7 @@ public sealed class TunnelReload(WgFile file, string interfaceName, Action<strin
         HashSet<IPNetwork> gone = [.. old.Except(wanted)];
         if (gone.Any(network => network.PrefixLength == 0))
         {
-            routes.Remove(Only(before, network => network.PrefixLength == 0 && gone.Contains(network)), table);
+            routes.Remove(Only(before, network => network.PrefixLength == 0 && gone.Contains(network)), table, link);
         }
 
         foreach (Route route in settings.Routes(ipv6: false).Concat(settings.Routes(ipv6: true)))

@@ -64,7 +64,8 @@ public sealed class TunnelRoutes(NetworkSettings settings, UapiClient client, Un
     /// <summary>Removes the rules and guards that default routes of this tunnel needed; the routes go with the interface.</summary>
     /// <param name="device">The device as it ran.</param>
     /// <param name="table">Where routes went.</param>
-    public void Remove(DeviceState device, RouteTable table)
+    /// <param name="back">The interface, where a later step that fails must put all of it back; null where the interface itself goes.</param>
+    public void Remove(DeviceState device, RouteTable table, Link? back = null)
     {
         ArgumentNullException.ThrowIfNull(device);
         if (table.Kind != RouteTableKind.Auto || device.FirewallMark == 0)
@@ -77,9 +78,14 @@ public sealed class TunnelRoutes(NetworkSettings settings, UapiClient client, Un
             bool routed = device.Peers.Exists(peer => peer.AllowedIps.Exists(network => network.PrefixLength == 0 && IsIPv6(network) == ipv6));
             if (routed)
             {
-                guard.Remove(ipv6);
-                TryRemove(new Rule(ipv6, device.FirewallMark, Mark: device.FirewallMark, Invert: true));
-                TryRemove(new Rule(ipv6, Route.MainTable, SuppressPrefixLength: 0));
+                bool guarded = guard.Remove(ipv6);
+                if (guarded && back is not null)
+                {
+                    undo.Push(() => guard.Install(back, ipv6, device.FirewallMark));
+                }
+
+                TryRemove(new Rule(ipv6, device.FirewallMark, Mark: device.FirewallMark, Invert: true), back is not null);
+                TryRemove(new Rule(ipv6, Route.MainTable, SuppressPrefixLength: 0), back is not null);
             }
         }
     }
@@ -153,11 +159,15 @@ public sealed class TunnelRoutes(NetworkSettings settings, UapiClient client, Un
         undo.Push(() => settings.Remove(rule));
     }
 
-    private void TryRemove(Rule rule)
+    private void TryRemove(Rule rule, bool back)
     {
         try
         {
             settings.Remove(rule);
+            if (back)
+            {
+                undo.Push(() => settings.Add(rule));
+            }
         }
         catch (NetlinkException e) when (e.Errno is NetlinkException.NoEntry or 97)
         {

@@ -83,20 +83,20 @@ internal sealed unsafe class CryptoEngines : IDisposable
     /// <summary>Binds an engine of ours.</summary>
     /// <param name="aead">The engine.</param>
     /// <returns>What does the case once and gives the number of packets that went wrong.</returns>
-    public Func<int> Bind(IPacketAead aead) => (_sealing, _place) switch
+    public Func<int> Bind(IPacketAead aead)
     {
-        (true, CryptoPlace.ThereAndBack) => () =>
+        if (!_sealing)
+        {
+            return () => Open(aead);
+        }
+
+        bool back = _place == CryptoPlace.ThereAndBack;
+        return () =>
         {
             aead.Seal(_managed);
-            return Open(aead);
-        },
-        (true, _) => () =>
-        {
-            aead.Seal(_managed);
-            return 0;
-        },
-        _ => () => Open(aead),
-    };
+            return back ? Open(aead) : 0;
+        };
+    }
 
     /// <summary>Gives a digest of all destinations, by which engines are held to the same result.</summary>
     /// <returns>The digest.</returns>
