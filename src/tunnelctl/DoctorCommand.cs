@@ -1,7 +1,5 @@
 using System.Globalization;
 using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using TunnelBox.Configuration;
 using TunnelBox.Control;
 using TunnelBox.Control.Diagnosis;
@@ -11,8 +9,6 @@ namespace TunnelBox.Tunnelctl;
 /// <summary>The verb doctor: looks for what is wrong, and says what to do.</summary>
 internal static class DoctorCommand
 {
-    private static readonly DiagnosisJson s_json = new(new JsonSerializerOptions(DiagnosisJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
-
     /// <summary>Runs the verb.</summary>
     /// <param name="arguments">What follows it.</param>
     /// <returns>How it ended: <see cref="ExitCode.Failed"/> where a check failed.</returns>
@@ -46,7 +42,15 @@ internal static class DoctorCommand
         string name = names.Count == 1 ? names[0] : StatCommand.OnlyInterface();
         TunnelBoxSettings settings = SettingsReader.Load(name);
         DoctorReport report = Doctor.Run(DoctorContext.Read(new ControlClient(name, settings.RuntimeDirectory), settings), checks.Count > 0 ? checks : Doctor.All);
-        CommandLine.Print(json ? JsonSerializer.Serialize(report, s_json.DoctorReport) + "\n" : Text(report));
+        if (json)
+        {
+            CommandLine.PrintJson(report, DiagnosisJson.Default.DoctorReport);
+        }
+        else
+        {
+            CommandLine.Print(Text(report));
+        }
+
         return report.Findings.Any(finding => finding.Status == CheckStatus.Fail) ? ExitCode.Failed : ExitCode.Done;
     }
 

@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using TunnelBox.Control;
 using TunnelBox.Control.Diagnosis;
 
@@ -11,8 +9,6 @@ namespace TunnelBox.Tunnelctl;
 /// <summary>The verb explain: what would become of a packet to or from an address.</summary>
 internal static class ExplainCommand
 {
-    private static readonly DiagnosisJson s_json = new(new JsonSerializerOptions(DiagnosisJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
-
     /// <summary>Runs the verb.</summary>
     /// <param name="arguments">What follows it.</param>
     /// <returns>How it ended: <see cref="ExitCode.Failed"/> where the packet would fail.</returns>
@@ -38,7 +34,15 @@ internal static class ExplainCommand
         }
 
         ExplainReport report = Explanation.Of(StatusReader.Read(DaemonControl.Of(words.Length == 2 ? words[1] : StatCommand.OnlyInterface())), address, from);
-        CommandLine.Print(json ? JsonSerializer.Serialize(report, s_json.ExplainReport) + "\n" : Text(report));
+        if (json)
+        {
+            CommandLine.PrintJson(report, DiagnosisJson.Default.ExplainReport);
+        }
+        else
+        {
+            CommandLine.Print(Text(report));
+        }
+
         return report.Faults.Count > 0 ? ExitCode.Failed : ExitCode.Done;
     }
 

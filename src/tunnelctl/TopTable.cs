@@ -102,6 +102,9 @@ internal sealed class TopTable
         return table;
     }
 
+    private static string Word<T>(T value)
+        where T : struct, Enum => value.ToString().ToLowerInvariant();
+
     private Table Peers(TopSample now, TopSample before, double seconds)
     {
         Table table = NewTable("peer", "state", "endpoint", "in", string.Empty, "out", string.Empty, "handshake", "round trip");
@@ -123,7 +126,7 @@ internal sealed class TopTable
             lines.Out.Add(outward);
             table.AddRow(
                 new Text(peer.Name ?? peer.PublicKey[..8] + "…"),
-                new Text(peer.State.ToString().ToLowerInvariant()),
+                new Text(peer.Health is PeerHealth.Well or PeerHealth.Quiet ? Word(peer.State) : $"{Word(peer.State)}, {Word(peer.Health)}"),
                 new Text(peer.Endpoint ?? "-"),
                 new Text(Bits(inward)),
                 new Text(lines.In.ToString()),

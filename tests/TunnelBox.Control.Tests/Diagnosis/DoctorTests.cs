@@ -37,16 +37,4 @@ public sealed class DoctorTests
         Assert.All(Doctor.All, check => Assert.Same(check, Doctor.Find(check.Name)));
         Assert.Contains("Did you mean keepalive?", Assert.Throws<ControlException>(() => Doctor.Find("keepalife")).Message, StringComparison.Ordinal);
     }
-
-    [Fact]
-    public void The_schemas_know_every_member_and_no_other()
-    {
-        JsonSchema doctor = JsonSchema.Load("doctor");
-        Assert.Equal(JsonSchema.Names(DiagnosisJson.Default.Finding), doctor.Members("finding"));
-        Assert.Equal(JsonSchema.Names(DiagnosisJson.Default.Guess), doctor.Members("guess"));
-        JsonSchema explain = JsonSchema.Load("explain");
-        Assert.Equal(JsonSchema.Names(DiagnosisJson.Default.RouteReport), explain.Members("route"));
-        Assert.Equal(JsonSchema.Names(DiagnosisJson.Default.SessionReport), explain.Members("session"));
-        Assert.Equal(JsonSchema.Names(DiagnosisJson.Default.ExplainFault), explain.Members("fault"));
-    }
 }
