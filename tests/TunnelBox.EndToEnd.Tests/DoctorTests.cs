@@ -197,8 +197,29 @@ public class DoctorTests(ITestOutputHelper output) : EndToEndTest(output, deadli
         await XdpProgram.DropAsync(Lab, pair.First.Space, pair.FirstLink);
         await ExpectAsync(pair.First, "xdp-programs", "fail", $"attached to {pair.FirstLink}");
         Diagnosis mode = Diagnosis.Parse((await pair.First.Space.TryAsync(
-            [TunnelProgram.Tunnelctl, "doctor", pair.First.Interface, "--check", "xdp-mode", "--json"], new Dictionary<string, string?> { ["TUNNELBOX__OUTERPORT"] = "xdp" })).Output);
+            [TunnelProgram.Tunnelctl, "doctor", pair.First.Interface, "--check", "xdp-mode", "--json"], new Dictionary<string, string?> { ["TUNNELBOX__OUTERPORT"] = "xdp:" + pair.FirstLink })).Output);
         Assert.Equal("warn", Assert.Single(mode.Findings).Status);
+    }
+
+    [Fact]
+    public async Task The_tunnels_own_XDP_program_is_no_foreign_one_and_its_mode_is_told()
+    {
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab);
+        Dictionary<string, string?> settings = new() { ["TUNNELBOX__OUTERPORT"] = "xdp:" + pair.FirstLink };
+        TunnelEnd end = await TunnelEnd.StartAsync(Lab, pair.First.Space, settings: settings);
+        await end.UpAsync(51999, 1420);
+        await end.SetPeerAsync(pair.Second, $"endpoint {TunnelPair.SecondOuter4}:9 allowed-ips 10.55.0.1/32");
+        await Eventually.TrueAsync(
+            async () => (await end.Space.TryAsync([TunnelProgram.Tunnelctl, "status", end.Interface])).Output.Contains("xdp", StringComparison.Ordinal),
+            () => "the outer port never became xdp",
+            Lab.Deadline);
+        foreach ((string check, string message) in ((string, string)[])[("xdp-programs", "No foreign XDP program"), ("xdp-mode", $"XDP on {pair.FirstLink}")])
+        {
+            CommandResult found = await end.Space.TryAsync([TunnelProgram.Tunnelctl, "doctor", end.Interface, "--check", check, "--json"], settings);
+            Finding finding = Assert.Single(Diagnosis.Parse(found.Output).Findings);
+            Assert.Contains(message, finding.Message, StringComparison.Ordinal);
+            Assert.NotEqual("fail", finding.Status);
+        }
     }
 
     [Fact]

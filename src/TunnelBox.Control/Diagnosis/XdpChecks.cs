@@ -1,4 +1,5 @@
 using System.Net;
+using TunnelBox.Configuration;
 using TunnelBox.Linux.Netlink;
 
 namespace TunnelBox.Control.Diagnosis;
@@ -13,6 +14,11 @@ internal static class XdpChecks
     ];
 
     private static bool UsesXdp(DoctorContext context) => context.Status.Device.OuterPort.Contains("xdp", StringComparison.Ordinal);
+
+    // The tunnel's own program stands on the device that the setting names, and nowhere else.
+    private static bool IsOurs(DoctorContext context, Link link) => UsesXdp(context) && Asked(context)?.Device == link.Name;
+
+    private static OuterPortSetting? Asked(DoctorContext context) => OuterPortSetting.Parse(context.Settings.OuterPort);
 
     private static IEnumerable<Link> Outer(DoctorContext context)
     {
@@ -40,11 +46,11 @@ internal static class XdpChecks
         {
             names.Add(link.Name);
             XdpAttachment attached = XdpAttachment.Of(link.Index);
-            if (attached.Mode != XdpMode.None && !UsesXdp(context))
+            if (attached.Mode != XdpMode.None && !IsOurs(context, link))
             {
                 findings.Add(Finding.Fail(
                     $"An XDP program that is not the tunnel's own, number {attached.Program}, is attached to {link.Name} ({attached.Mode.ToString().ToLowerInvariant()} mode) and may drop or divert datagrams.",
-                    $"See what it is (bpftool prog show id {attached.Program}) and take it off if nobody needs it: ip link set {link.Name} xdp off.",
+                    $"See what it is (bpftool prog show id {attached.Program}) and take it off if nobody needs it: ip link set {link.Name} {(attached.Mode == XdpMode.Generic ? "xdpgeneric" : "xdp")} off.",
                     Causes.Xdp));
             }
         }
@@ -56,7 +62,7 @@ internal static class XdpChecks
 
     private static IEnumerable<Finding> Mode(DoctorContext context)
     {
-        bool asked = context.Settings.OuterPort == "xdp";
+        bool asked = Asked(context) is { Forced: true };
         if (!UsesXdp(context))
         {
             yield return asked
@@ -65,7 +71,7 @@ internal static class XdpChecks
             yield break;
         }
 
-        foreach (Link link in Outer(context))
+        foreach (Link link in context.Links.Where(link => IsOurs(context, link)))
         {
             XdpAttachment attached = XdpAttachment.Of(link.Index);
             yield return attached.Mode == XdpMode.Generic
