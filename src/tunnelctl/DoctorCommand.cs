@@ -41,6 +41,7 @@ internal static class DoctorCommand
 
         string name = names.Count == 1 ? names[0] : StatCommand.OnlyInterface();
         TunnelBoxSettings settings = SettingsReader.Load(name);
+        using Progress progress = new($"{name}: being looked at");
         DoctorReport report = Doctor.Run(DoctorContext.Read(new ControlClient(name, settings.RuntimeDirectory), settings), checks.Count > 0 ? checks : Doctor.All);
         if (json)
         {

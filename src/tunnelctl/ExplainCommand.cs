@@ -33,6 +33,7 @@ internal static class ExplainCommand
             throw new UsageException($"\"{CommandLine.Clean(words[0])}\" is no address: an IPv4 or IPv6 address inside the tunnel is needed, such as 10.0.0.2.");
         }
 
+        using Progress progress = new("explain: waiting for the daemon's answer");
         ExplainReport report = Explanation.Of(StatusReader.Read(DaemonControl.Of(words.Length == 2 ? words[1] : StatCommand.OnlyInterface())), address, from);
         if (json)
         {

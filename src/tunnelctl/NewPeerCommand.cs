@@ -42,6 +42,7 @@ internal static class NewPeerCommand
         }
 
         QuickFile found = QuickFile.Find(names.Count == 2 ? names[1] : OnlyTunnel());
+        using Progress progress = new($"{found.InterfaceName}: a peer is being added");
         string path = new NewPeer(found, names[0], Endpoint(found, endpointText)).Run(CommandLine.Note);
         DaemonName(found);
         CommandLine.Print($"{path}\n");

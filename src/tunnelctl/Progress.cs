@@ -7,19 +7,13 @@ internal sealed class Progress : IDisposable
     private static readonly TimeSpan Next = TimeSpan.FromSeconds(5);
     private readonly long _began = Environment.TickCount64;
     private readonly Timer _timer;
-    private string _doing;
 
     /// <summary>Begins to wait.</summary>
     /// <param name="doing">What is done, in words that "for N s" can follow: "wg0: reading peers".</param>
     public Progress(string doing)
     {
-        _doing = doing;
-        _timer = new Timer(_ => CommandLine.Note($"{Volatile.Read(ref _doing)}, for {(Environment.TickCount64 - _began) / 1000} s so far ..."), null, First, Next);
+        _timer = new Timer(_ => CommandLine.Note($"{doing}, for {(Environment.TickCount64 - _began) / 1000} s so far ..."), null, First, Next);
     }
-
-    /// <summary>Another step is reached.</summary>
-    /// <param name="doing">What is done now.</param>
-    public void At(string doing) => Volatile.Write(ref _doing, doing);
 
     /// <inheritdoc/>
     public void Dispose() => _timer.Dispose();

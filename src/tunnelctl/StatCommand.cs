@@ -50,7 +50,12 @@ internal static class StatCommand
         ControlClient client = DaemonControl.Of(name);
         var request = new StatRequest { Verb = StatRequest.VerbName, Peer = peer is null ? null : PeerDirectory.Find(name, peer).PublicKey.ToString() };
         StatAnswer Ask() => client.Ask(request, StatJson.Default.StatRequest, StatJson.Default.StatAnswer);
-        StatAnswer answer = Ask();
+        StatAnswer answer;
+        using (new Progress("stat: waiting for the daemon's answer"))
+        {
+            answer = Ask();
+        }
+
         if (watch)
         {
             return Watch(Ask, answer, json, count);

@@ -48,6 +48,15 @@ internal sealed class Sandbox : IDisposable
         return result.Output;
     }
 
+    /// <summary>Gives addresses, routes, rules and firewall of the namespace.</summary>
+    public string Network() => string.Concat(
+        Must("ip", "-o addr show"),
+        Must("ip", "-4 route show table all"),
+        Must("ip", "-6 route show table all"),
+        Must("ip", "-4 rule show"),
+        Must("ip", "-6 rule show"),
+        Must("nft", "-s list ruleset"));
+
     public void Dispose()
     {
         // Only processes inside this namespace, all of them started here.

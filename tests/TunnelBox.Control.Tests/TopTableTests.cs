@@ -36,29 +36,7 @@ public sealed class TopTableTests
     private static TopSample Sample(double time, long received, long sent, long drops, double age, double asleep)
     {
         string key = Convert.ToBase64String(new byte[32]);
-        var device = new DeviceReport
-        {
-            Interface = "wg0",
-            Process = 1,
-            Up = true,
-            Mtu = 1420,
-            ListenPort = 1,
-            FirewallMark = 0,
-            Workers = 1,
-            InnerPort = "tun",
-            OuterPort = "udp",
-            InnerOffloads = [],
-            OuterOffloads = [],
-            OffloadNotes = [],
-            Aead = "x",
-            AeadReason = "x",
-            KeysLocked = true,
-            WaitingHandshakes = 0,
-            HandshakePlaces = 1,
-            UnderLoad = false,
-            LongestPassMicroseconds = 0,
-            PeerCount = 1,
-        };
+        DeviceReport device = Reports.Device() with { PeerCount = 1 };
         var peer = new PeerReport
         {
             PublicKey = key,

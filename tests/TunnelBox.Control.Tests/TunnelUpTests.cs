@@ -195,14 +195,7 @@ public sealed partial class TunnelUpTests(ITestOutputHelper output)
 
     private static string State(Sandbox sandbox)
     {
-        string network = string.Concat(
-            sandbox.Must("ip", "-o link show"),
-            sandbox.Must("ip", "-o addr show"),
-            sandbox.Must("ip", "-4 route show table all"),
-            sandbox.Must("ip", "-6 route show table all"),
-            sandbox.Must("ip", "-4 rule show"),
-            sandbox.Must("ip", "-6 rule show"),
-            sandbox.Must("nft", "-s list ruleset"));
+        string network = sandbox.Must("ip", "-o link show") + sandbox.Network();
         IEnumerable<string> resolver = Directory.EnumerateFiles(sandbox.Directory, "resolver.*").Order(StringComparer.Ordinal).Select(path => $"{Path.GetFileName(path)}: {File.ReadAllText(path)}");
         IEnumerable<string> sockets = Directory.EnumerateFiles(sandbox.Directory, "*.sock");
         return $"{Volatile().Replace(network, string.Empty)}SYSCTL\n{sandbox.Must("cat", "/proc/sys/net/ipv4/conf/all/src_valid_mark")}RESOLVER\n{string.Concat(resolver)}SOCKETS\n{string.Concat(sockets)}";

@@ -183,12 +183,7 @@ public sealed partial class WgQuickSideBySideTests(ITestOutputHelper output)
     private static string State(Sandbox sandbox)
     {
         string network = string.Concat(
-            sandbox.Must("ip", "-o addr show"),
-            sandbox.Must("ip", "-4 route show table all"),
-            sandbox.Must("ip", "-6 route show table all"),
-            sandbox.Must("ip", "-4 rule show"),
-            sandbox.Must("ip", "-6 rule show"),
-            sandbox.Must("nft", "-s list ruleset"),
+            sandbox.Network(),
             sandbox.Run("ip", "-o link show tbq0").Output,
             Sorted(sandbox.Run("wg", "showconf tbq0").Output));
         // A TUN device draws its link-local address, and a device without port takes any.

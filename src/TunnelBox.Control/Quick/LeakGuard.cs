@@ -42,7 +42,7 @@ public sealed class LeakGuard(NetworkSettings settings, string interfaceName)
         batch.AddRule(table, "premangle", new NftablesRule().Transport(Udp).RestoreMark());
         try
         {
-            using PacketFilter filter = PacketFilter.Open();
+            using NftablesSocket filter = NftablesSocket.Open();
             filter.Commit(batch);
         }
         catch (NetlinkException e)
@@ -100,7 +100,7 @@ public sealed class LeakGuard(NetworkSettings settings, string interfaceName)
     {
         try
         {
-            using PacketFilter filter = PacketFilter.Open();
+            using NftablesSocket filter = NftablesSocket.Open();
             return filter.Tables();
         }
         catch (NetlinkException e) when (e.Errno == NetlinkException.NoProtocol)
@@ -120,7 +120,7 @@ public sealed class LeakGuard(NetworkSettings settings, string interfaceName)
 
         NftablesBatch batch = new();
         tables.ForEach(table => batch.DeleteTable(table));
-        using PacketFilter filter = PacketFilter.Open();
+        using NftablesSocket filter = NftablesSocket.Open();
         filter.Commit(batch);
         return true;
     }

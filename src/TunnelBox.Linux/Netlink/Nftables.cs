@@ -15,7 +15,7 @@ public sealed record NftExpression(string Name, IReadOnlyDictionary<ushort, byte
     /// <summary>Reads the bytes of an attribute of data (NFTA_DATA_VALUE).</summary>
     /// <param name="type">Its number.</param>
     /// <returns>The bytes, or null.</returns>
-    public byte[]? Value(ushort type) => Nested(type, 1);
+    public byte[]? Value(ushort type) => Nested(type, Nfnetlink.NFTA_DATA_VALUE);
 
     /// <summary>Reads an attribute within an attribute.</summary>
     /// <param name="outer">The outer one's number.</param>
@@ -61,30 +61,22 @@ public sealed record NftChain(byte Family, string Table, string Name, string Typ
 /// <param name="Rules">The rules, in the order of each chain.</param>
 public sealed record Nftables(IReadOnlyList<NftChain> Chains, IReadOnlyList<NftRule> Rules)
 {
-    private const ushort Subsystem = 10 << 8;
-    private const ushort GetChain = Subsystem | 4;
-    private const ushort GetRule = Subsystem | 7;
-
     /// <summary>Reads the rules of the calling thread's network namespace.</summary>
     /// <returns>The rules; none where the kernel has no nftables.</returns>
     /// <exception cref="NetlinkException">The kernel refused: CAP_NET_ADMIN is needed.</exception>
     public static Nftables Read()
     {
-        using NetlinkSocket socket = NetlinkSocket.Open(NetlinkSocket.Netfilter);
-        List<NftChain> chains = [];
-        List<NftRule> rules = [];
-        // struct nfgenmsg: any family, version 0, resource 0.
-        socket.Dump(new NetlinkWriter(GetChain, 0).Struct(0u), "listing firewall chains", chains.Clear, (in message) => Add(chains, ParseChain(message.Payload)));
-        socket.Dump(new NetlinkWriter(GetRule, 0).Struct(0u), "listing firewall rules", rules.Clear, (in message) => Add(rules, ParseRule(message.Payload)));
-        return new Nftables(chains, rules);
-    }
-
-    private static void Add<T>(List<T> list, T? item)
-        where T : class
-    {
-        if (item is not null)
+        try
         {
-            list.Add(item);
+            using NftablesSocket socket = NftablesSocket.Open();
+            return new Nftables(
+                socket.List(Nfnetlink.NFT_MSG_GETCHAIN, "listing firewall chains", ParseChain),
+                socket.List(Nfnetlink.NFT_MSG_GETRULE, "listing firewall rules", ParseRule));
+        }
+        catch (NetlinkException e) when (e.Errno == NetlinkException.NoProtocol)
+        {
+            // Without nfnetlink there are no rules.
+            return new Nftables([], []);
         }
     }
 
@@ -100,28 +92,28 @@ public sealed record Nftables(IReadOnlyList<NftChain> Chains, IReadOnlyList<NftR
         {
             switch (attribute.Type)
             {
-                case 1:
+                case Nfnetlink.NFTA_CHAIN_TABLE:
                     chain = chain with { Table = attribute.Text };
                     break;
-                case 3:
+                case Nfnetlink.NFTA_CHAIN_NAME:
                     chain = chain with { Name = attribute.Text };
                     break;
-                case 4:
+                case Nfnetlink.NFTA_CHAIN_HOOK:
                     foreach (NetlinkAttribute hook in new NetlinkAttributes(attribute.Payload))
                     {
                         chain = hook.Type switch
                         {
-                            1 when hook.Payload.Length >= 4 => chain with { Hook = BinaryPrimitives.ReadUInt32BigEndian(hook.Payload) },
-                            2 when hook.Payload.Length >= 4 => chain with { Priority = BinaryPrimitives.ReadInt32BigEndian(hook.Payload) },
+                            Nfnetlink.NFTA_HOOK_HOOKNUM when hook.Payload.Length >= 4 => chain with { Hook = BinaryPrimitives.ReadUInt32BigEndian(hook.Payload) },
+                            Nfnetlink.NFTA_HOOK_PRIORITY when hook.Payload.Length >= 4 => chain with { Priority = BinaryPrimitives.ReadInt32BigEndian(hook.Payload) },
                             _ => chain,
                         };
                     }
 
                     break;
-                case 5 when attribute.Payload.Length >= 4:
-                    chain = chain with { Drops = BinaryPrimitives.ReadUInt32BigEndian(attribute.Payload) == 0 };
+                case Nfnetlink.NFTA_CHAIN_POLICY when attribute.Payload.Length >= 4:
+                    chain = chain with { Drops = BinaryPrimitives.ReadUInt32BigEndian(attribute.Payload) == Nfnetlink.NF_DROP };
                     break;
-                case 7:
+                case Nfnetlink.NFTA_CHAIN_TYPE:
                     chain = chain with { Type = attribute.Text };
                     break;
             }
@@ -143,16 +135,16 @@ public sealed record Nftables(IReadOnlyList<NftChain> Chains, IReadOnlyList<NftR
         {
             switch (attribute.Type)
             {
-                case 1:
+                case Nfnetlink.NFTA_RULE_TABLE:
                     rule = rule with { Table = attribute.Text };
                     break;
-                case 2:
+                case Nfnetlink.NFTA_RULE_CHAIN:
                     rule = rule with { Chain = attribute.Text };
                     break;
-                case 3 when attribute.Payload.Length >= 8:
+                case Nfnetlink.NFTA_RULE_HANDLE when attribute.Payload.Length >= 8:
                     rule = rule with { Handle = BinaryPrimitives.ReadUInt64BigEndian(attribute.Payload) };
                     break;
-                case 4:
+                case Nfnetlink.NFTA_RULE_EXPRESSIONS:
                     foreach (NetlinkAttribute element in new NetlinkAttributes(attribute.Payload))
                     {
                         expressions.Add(ParseExpression(element.Payload));
@@ -171,11 +163,11 @@ public sealed record Nftables(IReadOnlyList<NftChain> Chains, IReadOnlyList<NftR
         Dictionary<ushort, byte[]> attributes = [];
         foreach (NetlinkAttribute attribute in new NetlinkAttributes(element))
         {
-            if (attribute.Type == 1)
+            if (attribute.Type == Nfnetlink.NFTA_EXPR_NAME)
             {
                 name = attribute.Text;
             }
-            else if (attribute.Type == 2)
+            else if (attribute.Type == Nfnetlink.NFTA_EXPR_DATA)
             {
                 foreach (NetlinkAttribute data in new NetlinkAttributes(attribute.Payload))
                 {

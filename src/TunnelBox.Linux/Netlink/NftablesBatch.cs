@@ -15,7 +15,7 @@ public enum NftablesHook
 /// <summary>A table of nftables: one family's chains under a name.</summary>
 /// <param name="Family">The address family; others than 2 (ip) and 10 (ip6) are those of nf_tables.h.</param>
 /// <param name="Name">Its name.</param>
-public readonly record struct NftablesTable(byte Family, string Name)
+public sealed record NftablesTable(byte Family, string Name)
 {
     /// <summary>Names a table of IPv4 or IPv6.</summary>
     /// <param name="ipv6">Which.</param>

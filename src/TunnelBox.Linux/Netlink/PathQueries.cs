@@ -170,47 +170,10 @@ public sealed class PathQueries : IDisposable
             .Struct(new Rtnetlink.Ndmsg { Family = IpBytes.Family(address), Index = link, Flags = flags })
             .Attribute(Rtnetlink.NDA_DST, address.GetAddressBytes());
 
-    private static PathRoute? Read(ReadOnlySpan<byte> payload, IPAddress destination)
-    {
-        if (!NetlinkMessage.TrySplit(payload, out Rtnetlink.Rtmsg header, out NetlinkAttributes attributes) || header.Type != Rtnetlink.RTN_UNICAST)
-        {
-            return null;
-        }
-
-        int link = 0;
-        IPAddress next = destination;
-        IPAddress? source = null;
-        uint mtu = 0;
-        uint hopLimit = 0;
-        foreach (NetlinkAttribute attribute in attributes)
-        {
-            switch (attribute.Type)
-            {
-                case Rtnetlink.RTA_OIF:
-                    link = (int)attribute.Number;
-                    break;
-                case Rtnetlink.RTA_GATEWAY:
-                    next = IpBytes.Read(header.Family, attribute.Payload) ?? next;
-                    break;
-                case Rtnetlink.RTA_VIA when attribute.Payload.Length >= 2:
-                    next = IpBytes.Read((byte)BitConverter.ToUInt16(attribute.Payload), attribute.Payload[2..]) ?? next;
-                    break;
-                case Rtnetlink.RTA_PREFSRC:
-                    source = IpBytes.Read(header.Family, attribute.Payload);
-                    break;
-                case Rtnetlink.RTA_METRICS:
-                    foreach (NetlinkAttribute metric in new NetlinkAttributes(attribute.Payload))
-                    {
-                        mtu = metric.Type == Rtnetlink.RTAX_MTU ? metric.Number : mtu;
-                        hopLimit = metric.Type == Rtnetlink.RTAX_HOPLIMIT ? metric.Number : hopLimit;
-                    }
-
-                    break;
-            }
-        }
-
-        return new PathRoute(link, next, source, (int)Math.Min(mtu, int.MaxValue), (byte)Math.Min(hopLimit, 255));
-    }
+    private static PathRoute? Read(ReadOnlySpan<byte> payload, IPAddress destination) =>
+        RouteLookup.Parse(payload) is { Kind: RouteKind.Unicast } answer
+            ? new PathRoute(answer.LinkIndex, answer.Gateway ?? destination, answer.Source, answer.Mtu, answer.HopLimit)
+            : null;
 
     private static PathLink? ReadLink(ReadOnlySpan<byte> payload)
     {

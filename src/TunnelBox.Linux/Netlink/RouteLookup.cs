@@ -26,15 +26,13 @@ public enum RouteKind
 /// <param name="LinkIndex">The interface it leaves by, 0 for none.</param>
 /// <param name="Gateway">The next hop, or null where the destination is on the link.</param>
 /// <param name="Source">The address it would have as its source, or null.</param>
-/// <param name="Mtu">The route's own MTU in bytes, 0 for the interface's.</param>
-public sealed record RouteAnswer(RouteKind Kind, int LinkIndex = 0, IPAddress? Gateway = null, IPAddress? Source = null, int Mtu = 0);
+/// <param name="Mtu">The MTU in bytes of the route, or of the path where it was learnt; 0 for the interface's.</param>
+/// <param name="HopLimit">The route's own hop limit, or 0.</param>
+public sealed record RouteAnswer(RouteKind Kind, int LinkIndex = 0, IPAddress? Gateway = null, IPAddress? Source = null, int Mtu = 0, byte HopLimit = 0);
 
 /// <summary>Asks the kernel which way single packets go (RTM_GETROUTE). Belongs to the network namespace of the thread that opened it. Not thread-safe.</summary>
 public sealed class RouteLookup : IDisposable
 {
-    private const ushort RTA_SRC = 2;
-    private const ushort RTA_IIF = 3;
-    private const ushort RTA_PREFSRC = 7;
     private readonly NetlinkSocket _socket = NetlinkSocket.Open(NetlinkSocket.Route);
 
     /// <summary>Asks for a packet of this machine.</summary>
@@ -65,7 +63,7 @@ public sealed class RouteLookup : IDisposable
         ArgumentNullException.ThrowIfNull(destination);
         ArgumentNullException.ThrowIfNull(source);
         NetlinkWriter request = Begin(destination);
-        request.Attribute(RTA_SRC, source.GetAddressBytes()).Attribute(RTA_IIF, (uint)link);
+        request.Attribute(Rtnetlink.RTA_SRC, source.GetAddressBytes()).Attribute(Rtnetlink.RTA_IIF, (uint)link);
         return Ask(request, destination);
     }
 
@@ -100,7 +98,10 @@ public sealed class RouteLookup : IDisposable
         return answer ?? new RouteAnswer(RouteKind.None);
     }
 
-    private static RouteAnswer? Parse(ReadOnlySpan<byte> payload)
+    /// <summary>Reads an RTM_NEWROUTE that answers a look-up.</summary>
+    /// <param name="payload">The message after its header.</param>
+    /// <returns>The answer, or null where the message is cut short.</returns>
+    internal static RouteAnswer? Parse(ReadOnlySpan<byte> payload)
     {
         if (!NetlinkMessage.TrySplit(payload, out Rtnetlink.Rtmsg header, out NetlinkAttributes attributes) || IpBytes.Size(header.Family) == 0)
         {
@@ -109,7 +110,7 @@ public sealed class RouteLookup : IDisposable
 
         RouteAnswer answer = new(header.Type switch
         {
-            1 => RouteKind.Unicast,
+            Rtnetlink.RTN_UNICAST => RouteKind.Unicast,
             2 => RouteKind.Local,
             3 or 4 or 5 => RouteKind.Broadcast,
             _ => RouteKind.Refused,
@@ -124,13 +125,21 @@ public sealed class RouteLookup : IDisposable
                 case Rtnetlink.RTA_GATEWAY:
                     answer = answer with { Gateway = IpBytes.Read(header.Family, attribute.Payload) };
                     break;
-                case RTA_PREFSRC:
+                case Rtnetlink.RTA_VIA when attribute.Payload.Length >= 2:
+                    answer = answer with { Gateway = IpBytes.Read((byte)BitConverter.ToUInt16(attribute.Payload), attribute.Payload[2..]) };
+                    break;
+                case Rtnetlink.RTA_PREFSRC:
                     answer = answer with { Source = IpBytes.Read(header.Family, attribute.Payload) };
                     break;
                 case Rtnetlink.RTA_METRICS:
                     foreach (NetlinkAttribute metric in new NetlinkAttributes(attribute.Payload))
                     {
-                        answer = metric.Type == Rtnetlink.RTAX_MTU ? answer with { Mtu = (int)Math.Min(metric.Number, int.MaxValue) } : answer;
+                        answer = metric.Type switch
+                        {
+                            Rtnetlink.RTAX_MTU => answer with { Mtu = (int)Math.Min(metric.Number, int.MaxValue) },
+                            Rtnetlink.RTAX_HOPLIMIT => answer with { HopLimit = (byte)Math.Min(metric.Number, byte.MaxValue) },
+                            _ => answer,
+                        };
                     }
 
                     break;

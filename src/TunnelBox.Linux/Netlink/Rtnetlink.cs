@@ -56,6 +56,7 @@ internal static class Rtnetlink
 
     public const ushort RTA_DST = 1;
     public const ushort RTA_SRC = 2;
+    public const ushort RTA_IIF = 3;
     public const ushort RTA_OIF = 4;
     public const ushort RTA_GATEWAY = 5;
     public const ushort RTA_PRIORITY = 6;

@@ -10,31 +10,7 @@ internal static class DiagnosisContexts
     public static DoctorContext Healthy() => new()
     {
         Status = new InterfaceReport(
-            new DeviceReport
-            {
-                Interface = "wg0",
-                Process = 1,
-                PublicKey = "bQVfMdzDlZSEdleal8SDnkxKZLJMNSw4oa7GU86IJyI=",
-                Up = true,
-                Mtu = 1420,
-                MtuOrigin = default,
-                ListenPort = 51820,
-                FirewallMark = 0,
-                Workers = 1,
-                InnerPort = "tun",
-                OuterPort = "udp",
-                InnerOffloads = [],
-                OuterOffloads = [],
-                OffloadNotes = [],
-                Aead = "libsodium",
-                AeadReason = "libsodium: set by name.",
-                KeysLocked = true,
-                WaitingHandshakes = 0,
-                HandshakePlaces = 4096,
-                UnderLoad = false,
-                LongestPassMicroseconds = 0,
-                PeerCount = 0,
-            },
+            Reports.Device(),
             []),
         Counts = new StatAnswer { Interface = "wg0", Reasons = [], Workers = [] },
         PeerCounts = new Dictionary<string, StatAnswer>(StringComparer.Ordinal),

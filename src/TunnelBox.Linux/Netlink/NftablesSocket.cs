@@ -1,31 +1,40 @@
 namespace TunnelBox.Linux.Netlink;
 
 /// <summary>The packet filter of one network namespace (nf_tables over nfnetlink): the one of the thread that opened it. Not thread-safe.</summary>
-public sealed class PacketFilter : IDisposable
+public sealed class NftablesSocket : IDisposable
 {
     private readonly NetlinkSocket _socket;
 
-    private PacketFilter(NetlinkSocket socket) => _socket = socket;
+    private NftablesSocket(NetlinkSocket socket) => _socket = socket;
 
     /// <summary>Opens the packet filter.</summary>
     /// <returns>The packet filter.</returns>
     /// <exception cref="NetlinkException">The kernel refuses the socket; <see cref="NetlinkException.NoProtocol"/> where it has no nfnetlink.</exception>
-    public static PacketFilter Open() => new(NetlinkSocket.Open(NetlinkSocket.Netfilter));
+    public static NftablesSocket Open() => new(NetlinkSocket.Open(NetlinkSocket.Netfilter));
 
     /// <summary>Lists the tables of all families.</summary>
     /// <returns>The tables, in the kernel's order; none where the kernel has no nf_tables.</returns>
     /// <exception cref="NetlinkException">The kernel refused.</exception>
-    public List<NftablesTable> Tables()
+    public List<NftablesTable> Tables() => List(Nfnetlink.NFT_MSG_GETTABLE, "listing the nftables tables", Parse);
+
+    /// <summary>Lists objects of a kind, of all families.</summary>
+    /// <typeparam name="T">The kind.</typeparam>
+    /// <param name="type">NFT_MSG_GET*.</param>
+    /// <param name="what">What is done, for errors.</param>
+    /// <param name="parse">Reads one from its message; null for what is cut short.</param>
+    /// <returns>The objects, in the kernel's order; none where the kernel has no nf_tables.</returns>
+    /// <exception cref="NetlinkException">The kernel refused.</exception>
+    internal List<T> List<T>(ushort type, string what, NftablesParser<T> parse)
+        where T : class
     {
-        List<NftablesTable> tables = [];
-        NetlinkWriter request = new NetlinkWriter(Nfnetlink.NFT_MSG_GETTABLE, 0).Struct(default(Nfnetlink.Nfgenmsg));
+        List<T> found = [];
         try
         {
-            _socket.Dump(request, "listing the nftables tables", tables.Clear, (in message) =>
+            _socket.Dump(new NetlinkWriter(type, 0).Struct(default(Nfnetlink.Nfgenmsg)), what, found.Clear, (in message) =>
             {
-                if (Parse(message.Payload) is { } table)
+                if (parse(message.Payload) is { } one)
                 {
-                    tables.Add(table);
+                    found.Add(one);
                 }
             });
         }
@@ -35,7 +44,7 @@ public sealed class PacketFilter : IDisposable
             return [];
         }
 
-        return tables;
+        return found;
     }
 
     /// <summary>Makes changes together.</summary>
@@ -77,3 +86,10 @@ public sealed class PacketFilter : IDisposable
         return null;
     }
 }
+
+/// <summary>Reads an object of nf_tables.</summary>
+/// <typeparam name="T">Its kind.</typeparam>
+/// <param name="payload">The message after its header.</param>
+/// <returns>The object, or null where the message is cut short.</returns>
+internal delegate T? NftablesParser<T>(ReadOnlySpan<byte> payload)
+    where T : class;
