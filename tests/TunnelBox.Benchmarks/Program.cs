@@ -1,6 +1,7 @@
 using System.Globalization;
 using TunnelBox.Benchmarks;
 using TunnelBox.Benchmarks.Crypto;
+using TunnelBox.Benchmarks.Stages;
 
 switch (args)
 {
@@ -13,6 +14,9 @@ switch (args)
     case ["passes", "off" or "drops" or "full"]:
         PassBenchmark.Run(args[1], Console.Out);
         return 0;
+    case ["stages", .. var sizes]:
+        StageBenchmark.Run(Console.Out, [.. sizes.Select(size => int.Parse(size, CultureInfo.InvariantCulture))]);
+        return 0;
     case ["flood", var address, var port, var rate, var seconds]:
         Flood.Run(address, int.Parse(port, CultureInfo.InvariantCulture), int.Parse(rate, CultureInfo.InvariantCulture), int.Parse(seconds, CultureInfo.InvariantCulture));
         return 0;
@@ -20,6 +24,6 @@ switch (args)
         CryptoReport.Run(shim, file, args[3], int.Parse(runs, CultureInfo.InvariantCulture), Console.Out);
         return 0;
     default:
-        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full|flood ADDRESS PORT RATE SECONDS|crypto SHIM FILE quiet|loaded|narrow RUNS");
+        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full|stages SIZE...|flood ADDRESS PORT RATE SECONDS|crypto SHIM FILE quiet|loaded|narrow RUNS");
         return 2;
 }

@@ -67,6 +67,10 @@ internal sealed unsafe class PathFinder : IDisposable
     /// <summary>Gets the ways that are known. The dictionary never changes; another one takes its place.</summary>
     public Dictionary<Endpoint, XdpPath> Snapshot => _snapshot;
 
+    /// <summary>Takes ways from the caller instead of the kernel; not together with <see cref="Start"/>.</summary>
+    /// <param name="ways">The ways, never changed again.</param>
+    internal void Publish(Dictionary<Endpoint, XdpPath> ways) => _snapshot = ways;
+
     /// <summary>Sets the firewall mark, which policy rules look at.</summary>
     /// <param name="mark">The mark; 0 for none.</param>
     public void SetMark(uint mark)

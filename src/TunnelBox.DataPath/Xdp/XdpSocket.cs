@@ -115,6 +115,15 @@ internal sealed unsafe class XdpSocket : IDisposable
         return null;
     }
 
+    /// <summary>Makes a socket of rings alone, with a program at their other side where the kernel would be: for benchmarks and tests.</summary>
+    /// <param name="fill">The fill ring.</param>
+    /// <param name="completion">The completion ring.</param>
+    /// <param name="receive">The RX ring.</param>
+    /// <param name="transmit">The TX ring.</param>
+    /// <returns>The socket, which owns the rings and no descriptor.</returns>
+    public static XdpSocket OfRings(XdpRing fill, XdpRing completion, XdpRing receive, XdpRing transmit) =>
+        new(new FileDescriptor(-1), "memory", 0) { Fill = fill, Completion = completion, Receive = receive, Transmit = transmit };
+
     /// <summary>Has the kernel look at the TX ring.</summary>
     /// <returns>0, or −errno: EAGAIN when frames are left.</returns>
     public int Kick() => LibC.sendto(Descriptor, Definitions.MSG_DONTWAIT);
