@@ -1,68 +1,65 @@
 // The outer side of the AF_XDP path: takes whole UDP datagrams to one local address and port to the socket of the queue they
-// came in on. Everything else, and what no socket is bound for, goes to the kernel untouched. Built by native/xdp/build.
+// came in on, with their hints in front; drops what no worker would accept, by the names that workers use. Everything else, and
+// what no socket is bound for, goes to the kernel untouched. Built by native/xdp/build.
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "hints.h"
 
-#define ETHERTYPE_IPV4 0x0800
-#define ETHERTYPE_IPV6 0x86DD
-#define ETHERTYPE_VLAN 0x8100
-#define ETHERTYPE_QINQ 0x88A8
-#define PROTOCOL_UDP 17
-#define MORE_FRAGMENTS_OR_OFFSET 0x3FFF
 // What a chunk of 4 KiB holds behind the 256 bytes that the kernel keeps free.
 #define LARGEST_FRAME 3840
 
-struct ethernet {
-    __u8 addresses[12];
-    __be16 type;
+// struct control: what may be dropped here.
+#define CONTROL_DROP 1            // what is no WireGuard message, or of a wrong length
+#define CONTROL_COMPLETE 2        // every receiver index in use stands in `sessions`, so any other is nobody's
+#define CONTROL_UNDER_LOAD 4      // handshakes must prove their address first
+
+// 2^26 ns are 67 ms: long enough that the budget of one is not all rounding, short enough that a burst soon ends.
+#define WINDOW_SHIFT 26
+
+enum drop {
+    DROP_HEADER,
+    DROP_LENGTH,
+    DROP_TYPE,
+    DROP_INDEX,
+    DROP_RESPONSE,
+    DROP_COOKIE,
+    DROP_FLOOD,
+    DROPS,
 };
 
-struct vlan {
-    __be16 tag;
-    __be16 type;
-};
-
-struct ipv4 {
-    __u8 version_length;
-    __u8 traffic_class;
-    __be16 length;
-    __be16 identification;
-    __be16 fragment;
-    __u8 ttl;
-    __u8 protocol;
-    __be16 checksum;
-    __u8 source[4];
-    __u8 destination[4];
-};
-
-struct ipv6 {
-    __be32 version_class_flow;
-    __be16 length;
-    __u8 next;
-    __u8 hop_limit;
-    __u8 source[16];
-    __u8 destination[16];
-};
-
-struct udp {
-    __be16 source;
-    __be16 destination;
-    __be16 length;
-    __be16 checksum;
-};
-
-// A local address and a port we listen on. An IPv4 address stands in the first four bytes, the others are zero.
-struct listen_key {
-    __u8 address[16];
+// A local address and a port we listen on; or a remote one. An IPv4 address stands in the first word, the others are zero.
+struct address_key {
+    __be32 address[4];
     __be16 port;
     __be16 ethertype;
+};
+
+struct session {
+    __u32 owner;    // the peer's worker
+    __u32 mark;     // the first four bytes of the peer's public key
+    __u64 packets;  // data messages taken
+};
+
+struct control {
+    __u32 flags;
+    __u32 budget;  // initiations in a window that have not proved their address
+};
+
+struct window {
+    __u64 number;
+    __u64 initiations;
+};
+
+struct count {
+    __u64 packets;
+    __u64 bytes;
 };
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 1024);
-    __type(key, struct listen_key);
+    __type(key, struct address_key);
     __type(value, __u32);
 } listen_on SEC(".maps");
 
@@ -74,70 +71,179 @@ struct {
     __type(value, __u32);
 } sockets SEC(".maps");
 
-SEC("xdp")
-int outer(struct xdp_md *context)
+// Every receiver index that we have given out, handshakes under way included.
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 262144);
+    __type(key, __u32);
+    __type(value, struct session);
+} sessions SEC(".maps");
+
+// Addresses and ports whose mac2 a worker has found right, and until when (CLOCK_MONOTONIC) that holds.
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 16384);
+    __type(key, struct address_key);
+    __type(value, __u64);
+} proven SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct control);
+} controls SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct window);
+} windows SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, DROPS);
+    __type(key, __u32);
+    __type(value, struct count);
+} drops SEC(".maps");
+
+static __always_inline int drop(enum drop reason, __u32 bytes)
 {
+    __u32 key = reason;
+    struct count *count = bpf_map_lookup_elem(&drops, &key);
+    if (count) {
+        count->packets++;
+        count->bytes += bytes;
+    }
+
+    return XDP_DROP;
+}
+
+// Before mac2 a source is a claim: all that have proved nothing share one budget, so that a forger can shut out nobody in particular.
+static __always_inline int over_budget(const struct address_key *source, const struct control *control)
+{
+    __u64 now = bpf_ktime_get_ns();
+    __u64 *until = bpf_map_lookup_elem(&proven, source);
+    if (until && now < *until) {
+        return 0;
+    }
+
+    __u32 zero = 0;
+    struct window *window = bpf_map_lookup_elem(&windows, &zero);
+    if (!window) {
+        return 0;
+    }
+
+    // Two processors may both begin a window: then a few more pass.
+    __u64 number = now >> WINDOW_SHIFT;
+    if (window->number != number) {
+        window->number = number;
+        window->initiations = 0;
+    }
+
+    return __sync_fetch_and_add(&window->initiations, 1) >= control->budget;
+}
+
+static __always_inline int take(struct xdp_md *context, int bound)
+{
+    void *data = (void *)(long)context->data;
     void *end = (void *)(long)context->data_end;
-    struct ethernet *ethernet = (void *)(long)context->data;
-    if ((void *)(ethernet + 1) > end || end - (void *)ethernet > LARGEST_FRAME) {
+    if (end - data > LARGEST_FRAME) {
         return XDP_PASS;
     }
 
-    void *next = ethernet + 1;
-    __be16 type = ethernet->type;
-#pragma unroll
-    for (int tags = 0; tags < 2; tags++) {
-        if (type != bpf_htons(ETHERTYPE_VLAN) && type != bpf_htons(ETHERTYPE_QINQ)) {
-            break;
-        }
+    struct hints hints = {};
+    void *network, *transport;
+    hints_dissect(data, end, &hints, &network, &transport);
 
-        struct vlan *vlan = next;
-        if ((void *)(vlan + 1) > end) {
-            return XDP_PASS;
-        }
-
-        type = vlan->type;
-        next = vlan + 1;
+    // Options, extension headers and fragments are the kernel's.
+    struct udp *udp = transport;
+    if (!network || !udp || hints.protocol != PROTOCOL_UDP || (hints.present & (HINT_OPTIONS | HINT_FRAGMENT)) || (void *)(udp + 1) > end) {
+        return XDP_PASS;
     }
 
-    struct listen_key key = {};
-    key.ethertype = type;
-    if (type == bpf_htons(ETHERTYPE_IPV4)) {
-        struct ipv4 *ip = next;
+    struct address_key local = {};
+    struct address_key remote = {};
+    if (hints.version == 4) {
+        struct ipv4 *ip = network;
         if ((void *)(ip + 1) > end) {
             return XDP_PASS;
         }
 
-        // Options and fragments are the kernel's.
-        if (ip->version_length != 0x45 || ip->protocol != PROTOCOL_UDP || (ip->fragment & bpf_htons(MORE_FRAGMENTS_OR_OFFSET))) {
-            return XDP_PASS;
-        }
-
-        __builtin_memcpy(key.address, ip->destination, 4);
-        next = ip + 1;
-    } else if (type == bpf_htons(ETHERTYPE_IPV6)) {
-        struct ipv6 *ip = next;
-        // An extension header, a fragment's too, stands before UDP: not ours.
-        if ((void *)(ip + 1) > end || ip->next != PROTOCOL_UDP) {
-            return XDP_PASS;
-        }
-
-        __builtin_memcpy(key.address, ip->destination, 16);
-        next = ip + 1;
+        local.address[0] = ip->destination;
+        remote.address[0] = ip->source;
+        local.ethertype = remote.ethertype = bpf_htons(ETHERTYPE_IPV4);
     } else {
+        struct ipv6 *ip = network;
+        if ((void *)(ip + 1) > end) {
+            return XDP_PASS;
+        }
+
+        __builtin_memcpy(local.address, ip->destination, 16);
+        __builtin_memcpy(remote.address, ip->source, 16);
+        local.ethertype = remote.ethertype = bpf_htons(ETHERTYPE_IPV6);
+    }
+
+    local.port = udp->destination;
+    remote.port = udp->source;
+    if (!bpf_map_lookup_elem(&listen_on, &local)) {
         return XDP_PASS;
     }
 
-    struct udp *udp = next;
-    if ((void *)(udp + 1) > end) {
-        return XDP_PASS;
+    __u32 zero = 0;
+    struct control *control = bpf_map_lookup_elem(&controls, &zero);
+    __u32 flags = control ? control->flags : 0;
+    if (flags & CONTROL_DROP) {
+        if (!(hints.present & HINT_PAYLOAD)) {
+            return drop(DROP_HEADER, end - data);
+        }
+
+        if (!(hints.present & HINT_MESSAGE)) {
+            __le32 *type = (void *)(udp + 1);
+            int is_type = hints.payload_length >= 4 && (void *)(type + 1) <= end && (*type < 1 || *type > 4);
+            return drop(is_type ? DROP_TYPE : DROP_LENGTH, hints.payload_length);
+        }
     }
 
-    key.port = udp->destination;
-    if (!bpf_map_lookup_elem(&listen_on, &key)) {
-        return XDP_PASS;
+    if (hints.present & HINT_RECEIVER) {
+        struct session *session = bpf_map_lookup_elem(&sessions, &hints.receiver);
+        if (session) {
+            hints.mark = session->mark;
+            hints.present |= HINT_MARK;
+            if (hints.message == 4) {
+                __sync_fetch_and_add(&session->packets, 1);
+            }
+        } else if ((flags & CONTROL_DROP) && (flags & CONTROL_COMPLETE)) {
+            return drop(hints.message == 4 ? DROP_INDEX : hints.message == 2 ? DROP_RESPONSE : DROP_COOKIE, hints.payload_length);
+        }
+    } else if (control && hints.message == 1 && (flags & CONTROL_DROP) && (flags & CONTROL_UNDER_LOAD) && over_budget(&remote, control)) {
+        return drop(DROP_FLOOD, hints.payload_length);
     }
+
+    hints_complete(context, &hints, bound);
+
+    // Without room for them the frame goes alone, and its reader looks for itself.
+    hints_write(context, &hints);
 
     // No socket on this queue: the flags are the verdict.
     return bpf_redirect_map(&sockets, context->rx_queue_index, XDP_PASS);
 }
+
+// For any device and mode.
+SEC("xdp")
+int outer(struct xdp_md *context)
+{
+    return take(context, 0);
+}
+
+// For one device that it is bound to, which is asked for what it knows.
+SEC("xdp")
+int outer_bound(struct xdp_md *context)
+{
+    return take(context, 1);
+}
+
+// The kernel lends functions of its own only to programs whose licence goes with its.
+char licence[] SEC("license") = "Dual MIT/GPL";

@@ -57,8 +57,11 @@ public sealed record TraceLine
     /// <summary>Gets the number of the thread that handled it.</summary>
     public int? Worker { get; init; }
 
-    /// <summary>Gets the flow hash that the device gave, in hexadecimal, or null for none.</summary>
+    /// <summary>Gets the flow hash of a frame that came over AF_XDP, in hexadecimal, or null for none.</summary>
     public string? Hint { get; init; }
+
+    /// <summary>Gets who found the hash: <c>device</c> or <c>program</c>; null where there is none.</summary>
+    public string? HintSource { get; init; }
 
     /// <summary>Gets the congestion mark of the outer header.</summary>
     public int? Ecn { get; init; }
@@ -106,6 +109,7 @@ public sealed record TraceLine
             Queue = head.Worker != 0 ? head.Queue : null,
             Worker = head.Worker,
             Hint = head.HasHint != 0 ? head.Hint.ToString("x8", CultureInfo.InvariantCulture) : null,
+            HintSource = head.HasHint switch { 0 => null, 1 => "device", _ => "program" },
             Ecn = head.Kind == RecordKind.Data ? head.Ecn : null,
             Packets = head.Packets != 1 ? head.Packets : null,
             Verdict = TraceText.VerdictOf(head),
@@ -115,7 +119,7 @@ public sealed record TraceLine
 }
 
 /// <summary>A stage that a packet took.</summary>
-/// <param name="Name">Its name: route, seal and send outward, open and deliver inward.</param>
+/// <param name="Name">Its name: route, seal and send outward, ring (from the XDP program to the worker), open and deliver inward.</param>
 /// <param name="Nanoseconds">How long its burst was in it.</param>
 public readonly record struct TraceStage(string Name, uint Nanoseconds);
 

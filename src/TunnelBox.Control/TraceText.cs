@@ -56,7 +56,7 @@ public static class TraceText
         text.Append("worker ").Append(head.Worker).Append(" hints ");
         if (head.HasHint != 0)
         {
-            text.Append(CultureInfo.InvariantCulture, $"{head.Hint:x8}");
+            text.Append(CultureInfo.InvariantCulture, $"{head.Hint:x8} {(head.HasHint == 1 ? "device" : "program")}");
         }
         else
         {
@@ -150,10 +150,18 @@ public static class TraceText
             return head.OuterLength == 0 ? [route] : [route, new TraceStage("seal", head.Second), new TraceStage("send", head.Third)];
         }
 
-        var open = new TraceStage("open", head.First);
-        return head.InnerLength > 0 && head.Reason is DropReason.None or DropReason.InPortError or DropReason.InNoQueueSpace
-            ? [open, new TraceStage("deliver", head.Second)]
-            : [open];
+        List<TraceStage> stages = [new TraceStage("open", head.First)];
+        if (head.Waited > 0)
+        {
+            stages.Insert(0, new TraceStage("ring", head.Waited));
+        }
+
+        if (head.InnerLength > 0 && head.Reason is DropReason.None or DropReason.InPortError or DropReason.InNoQueueSpace)
+        {
+            stages.Add(new TraceStage("deliver", head.Second));
+        }
+
+        return stages;
     }
 
     private static void AppendTime(StringBuilder text, long unix)

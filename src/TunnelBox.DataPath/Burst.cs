@@ -1,3 +1,4 @@
+using TunnelBox.DataPath.Steering;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
 
@@ -66,6 +67,12 @@ public sealed class Burst
     /// <summary>Whose packet it is, where that is known and <see cref="Keypair"/> does not say so.</summary>
     public readonly Peer?[] Peer = new Peer?[Capacity];
 
+    /// <summary>What is known of each received frame beside its bytes; to be read only while <see cref="HasHints"/> says so.</summary>
+    public readonly PacketHints[] Hints = new PacketHints[Capacity];
+
+    /// <summary>Whether any packet has hints; a packet without them has an empty entry then.</summary>
+    public bool HasHints;
+
     /// <summary>Drops one packet with its reason.</summary>
     /// <param name="index">Which packet.</param>
     /// <param name="reason">Why; never <see cref="DropReason.None"/>.</param>
@@ -96,6 +103,12 @@ public sealed class Burst
         Array.Clear(Peer, 0, Count);
         Array.Clear(Verdict, 0, Count);
         Array.Clear(Reason, 0, Count);
+        if (HasHints)
+        {
+            Array.Clear(Hints, 0, Count);
+            HasHints = false;
+        }
+
         Count = 0;
     }
 }

@@ -1,3 +1,4 @@
+using TunnelBox.DataPath.Steering;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
 using TunnelBox.Visibility.Rings;
@@ -140,6 +141,11 @@ internal sealed unsafe class PacketRecords(int writer, RingTaps taps, int depth)
         record->Verdict = reason != DropReason.None ? RecordVerdict.Dropped
             : outward && burst.Keypair[i] is null ? RecordVerdict.Queued : RecordVerdict.Delivered;
         record->Ecn = burst.Ecn[i];
+        if (burst.HasHints)
+        {
+            AddHints(record, in burst.Hints[i], times.Began);
+        }
+
         if (!outward)
         {
             TunnelTrace.SetPath(ref *record, burst.From[i], burst.To[i], taps.LocalPort);
@@ -152,6 +158,27 @@ internal sealed unsafe class PacketRecords(int writer, RingTaps taps, int depth)
         ring.AddInner(set.Inner(depth, i), _innerKept[i]);
         ring.AddOuter(set.Outer(depth, i), _outerKept[i]);
         ring.End();
+    }
+
+    private static void AddHints(RingRecord* record, in PacketHints hints, long began)
+    {
+        if (hints.Magic != PacketHints.ExpectedMagic)
+        {
+            return;
+        }
+
+        record->Queue = hints.Queue;
+        if (hints.Has(HintFields.Hash))
+        {
+            record->Hint = hints.Hash;
+            record->HasHint = hints.IsFromDevice(HintFields.Hash) ? (byte)1 : (byte)2;
+        }
+
+        // A card's clock is another one.
+        if (hints.Has(HintFields.Timestamp) && !hints.IsFromDevice(HintFields.Timestamp))
+        {
+            record->Waited = (uint)Math.Clamp(began - (long)hints.Timestamp, 0, uint.MaxValue);
+        }
     }
 
     private void KeepInner(TapSet set, int i, byte* data, int length)

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using TunnelBox.DataPath.Steering;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
@@ -81,6 +82,58 @@ internal static unsafe class FrameReader
         if (!read)
         {
             burst.Drop(index, DropReason.InOuterHdrError);
+        }
+    }
+
+    /// <summary>
+    /// The same for a frame that the XDP program has read: headers are taken from where its hints say, and only if there are none,
+    /// or they do not fit the frame, are they looked for.
+    /// </summary>
+    /// <param name="burst">The burst.</param>
+    /// <param name="index">Which packet.</param>
+    /// <param name="frame">The frame.</param>
+    /// <param name="room">Bytes that belong to the frame's chunk in front of it.</param>
+    /// <param name="length">Its bytes.</param>
+    /// <param name="ifindex">The device it arrived at.</param>
+    public static void Read(Burst burst, int index, byte* frame, int room, int length, int ifindex)
+    {
+        ref PacketHints hints = ref burst.Hints[index];
+        if (!PacketHints.TryTake(frame, room, length, ref hints))
+        {
+            Read(burst, index, frame, length, ifindex);
+            return;
+        }
+
+        burst.HasHints = true;
+        if (!hints.IsPlainDatagram)
+        {
+            Read(burst, index, frame, length, ifindex);
+            return;
+        }
+
+        burst.Data[index] = (nint)(frame + hints.Payload);
+        burst.Length[index] = hints.PayloadLength;
+        byte* ip = frame + hints.Network;
+        ushort port = Word(frame + hints.Transport);
+
+        // A tag stands in the frame, or the card has taken it out: as above, the device is one on top of this one.
+        int arrival = hints.Has(HintFields.Vlan) ? 0 : ifindex;
+        if (hints.IPVersion == 4)
+        {
+            burst.Ecn[index] = (byte)(ip[1] & 3);
+            burst.From[index] = new EndpointAddress(Address(ip + 12), port, false, 0);
+            burst.To[index] = new SourceAddress(Address(ip + 16), arrival);
+            if (Checksum.Fold(Checksum.Sum(ip, IPv4Size)) != 0xFFFF)
+            {
+                burst.Drop(index, DropReason.InOuterHdrError);
+            }
+        }
+        else
+        {
+            bool linkLocal = (ip[8] == 0xFE) && ((ip[9] & 0xC0) == 0x80);
+            burst.Ecn[index] = (byte)((ip[1] >> 4) & 3);
+            burst.From[index] = new EndpointAddress(SocketAddress.ReadAddress(ip + 8), port, true, linkLocal ? (uint)arrival : 0);
+            burst.To[index] = new SourceAddress(SocketAddress.ReadAddress(ip + 24), arrival);
         }
     }
 

@@ -16,15 +16,19 @@ public sealed class OuterProgram : IDisposable
 {
     private const uint GenericMode = 1 << 1;
     private const uint NativeMode = 1 << 2;
+    private const string Bound = "outer_bound";
+    private const string Unbound = "outer";
 
     private readonly BpfObject _loaded;
     private readonly FileDescriptor _link;
     private readonly int _listenOn;
     private readonly int _sockets;
 
-    private OuterProgram(BpfObject loaded, FileDescriptor link, string? genericReason)
+    private OuterProgram(BpfObject loaded, string name, FileDescriptor link, string? genericReason)
     {
         _loaded = loaded;
+        Descriptor = loaded.Program(name);
+        AsksDevice = name == Bound;
         _link = link;
         _listenOn = loaded.Map("listen_on");
         _sockets = loaded.Map("sockets");
@@ -35,20 +39,46 @@ public sealed class OuterProgram : IDisposable
     public string? GenericReason { get; }
 
     /// <summary>Gets the program's descriptor, valid until this object is disposed.</summary>
-    public int Descriptor => _loaded.Program("outer");
+    public int Descriptor { get; }
+
+    /// <summary>Gets a value indicating whether the program is bound to its device and asks it for hash, time stamp and VLAN tag.</summary>
+    public bool AsksDevice { get; }
 
     /// <summary>Loads the program and attaches it; another program that is there stays and is named.</summary>
     /// <param name="device">The device's name, for messages.</param>
     /// <param name="ifindex">The device's number in the calling thread's network namespace.</param>
     /// <returns>The attached program.</returns>
     /// <exception cref="PortException">It cannot be loaded or attached; the message says what to do.</exception>
-    public static OuterProgram Attach(string device, int ifindex)
+    public static OuterProgram Attach(string device, int ifindex) => Attach(device, ifindex, bind: true);
+
+    /// <summary>The same, with or without asking the device for what it knows.</summary>
+    /// <param name="device">The device's name, for messages.</param>
+    /// <param name="ifindex">The device's number in the calling thread's network namespace.</param>
+    /// <param name="bind">Whether to ask it, where it can be asked.</param>
+    /// <returns>The attached program.</returns>
+    internal static OuterProgram Attach(string device, int ifindex, bool bind)
     {
-        BpfObject loaded = BpfObject.Load(Image(), out int error) ?? throw new PortException(LoadProblem(device, error), error);
-        int program = loaded.Program("outer");
+        byte[] image = Image();
+        if (bind && BpfObject.Load(image, Bound, ifindex, out _) is { } bound)
+        {
+            if (BpfObject.AttachXdp(bound.Program(Bound), ifindex, NativeMode, out int refused) is { } first)
+            {
+                return new OuterProgram(bound, Bound, first, null);
+            }
+
+            bound.Dispose();
+            if (IsOccupied(refused))
+            {
+                throw new PortException(AttachProblem(device, ifindex, refused), refused);
+            }
+        }
+
+        // An older kernel, or a driver that runs no programs: the same without the device's help.
+        BpfObject loaded = BpfObject.Load(image, Unbound, 0, out int error) ?? throw new PortException(LoadProblem(device, error), error);
+        int program = loaded.Program(Unbound);
         FileDescriptor? link = BpfObject.AttachXdp(program, ifindex, NativeMode, out error);
         string? reason = null;
-        if (link is null && error is not (-Definitions.EBUSY or -Definitions.EEXIST))
+        if (link is null && !IsOccupied(error))
         {
             reason = $"the driver of {device} does not run XDP programs: {Errno.Describe(error)}";
             link = BpfObject.AttachXdp(program, ifindex, GenericMode, out error);
@@ -56,7 +86,7 @@ public sealed class OuterProgram : IDisposable
 
         if (link is not null)
         {
-            return new OuterProgram(loaded, link, reason);
+            return new OuterProgram(loaded, Unbound, link, reason);
         }
 
         string problem = AttachProblem(device, ifindex, error);
@@ -67,18 +97,18 @@ public sealed class OuterProgram : IDisposable
     /// <summary>Takes datagrams to one local address and port from now on.</summary>
     /// <param name="local">The address and port.</param>
     /// <returns>0, or −errno: E2BIG at 1,024 of them.</returns>
-    public int Listen(IPEndPoint local) => BpfObject.Set(_listenOn, ListenKey.Of(local), 1);
+    public int Listen(IPEndPoint local) => BpfMap.Set(_listenOn, ListenKey.Of(local), 1);
 
     /// <summary>Leaves datagrams to one local address and port to the kernel again.</summary>
     /// <param name="local">The address and port.</param>
     /// <returns>0, or −errno: ENOENT when they were never taken.</returns>
-    public int Forget(IPEndPoint local) => BpfObject.Remove(_listenOn, ListenKey.Of(local));
+    public int Forget(IPEndPoint local) => BpfMap.Remove(_listenOn, ListenKey.Of(local));
 
     /// <summary>Sends what a queue takes to a socket; the kernel removes the entry when the socket closes.</summary>
     /// <param name="queue">The device's receive queue, below 256.</param>
     /// <param name="socket">The descriptor of an AF_XDP socket.</param>
     /// <returns>0, or −errno.</returns>
-    public int Bind(uint queue, int socket) => BpfObject.Set(_sockets, queue, socket);
+    public int Bind(uint queue, int socket) => BpfMap.Set(_sockets, queue, socket);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -86,6 +116,8 @@ public sealed class OuterProgram : IDisposable
         _link.Dispose();
         _loaded.Dispose();
     }
+
+    private static bool IsOccupied(int error) => error is -Definitions.EBUSY or -Definitions.EEXIST;
 
     private static byte[] Image()
     {
@@ -117,7 +149,7 @@ public sealed class OuterProgram : IDisposable
             : $"no XDP on {device}: XDP program {foreign} is attached there already; end its owner, or detach it with 'ip link set dev {device} {verb} off'";
     }
 
-    /// <summary>struct listen_key of native/xdp/outer.bpf.c.</summary>
+    /// <summary>struct address_key of native/xdp/outer.bpf.c.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private struct ListenKey
     {

@@ -114,7 +114,8 @@ internal sealed unsafe class XdpQueue : IDisposable
             }
             else
             {
-                FrameReader.Read(burst, index, _arena.Address + frame.addr, (int)frame.len, _ifindex);
+                int room = (int)(frame.addr & (Arena.ChunkSize - 1));
+                FrameReader.Read(burst, index, _arena.Address + frame.addr, room, (int)frame.len, _ifindex);
             }
         }
 

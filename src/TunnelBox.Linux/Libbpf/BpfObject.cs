@@ -4,10 +4,13 @@ using TunnelBox.Linux.Libc;
 namespace TunnelBox.Linux.Libbpf;
 
 /// <summary>Owns the programs and maps of one compiled file, loaded into the kernel.</summary>
-public sealed unsafe class BpfObject : SafeHandle
+public sealed unsafe partial class BpfObject : SafeHandle
 {
     /// <summary>Attach type BPF_XDP of linux/bpf.h.</summary>
     private const int BpfXdp = 37;
+
+    /// <summary>BPF_F_XDP_DEV_BOUND_ONLY of linux/bpf.h (6.3).</summary>
+    private const uint DeviceBoundOnly = 1 << 6;
 
     private BpfObject(nint handle)
         : base(0, ownsHandle: true) => SetHandle(handle);
@@ -15,11 +18,19 @@ public sealed unsafe class BpfObject : SafeHandle
     /// <inheritdoc/>
     public override bool IsInvalid => handle == 0;
 
+    /// <summary>Loads a compiled file into the kernel, with all its programs.</summary>
+    /// <param name="image">The ELF file that clang made, with BTF.</param>
+    /// <param name="error">0, or −errno as below.</param>
+    /// <returns>The object, or null on error.</returns>
+    public static BpfObject? Load(ReadOnlySpan<byte> image, out int error) => Load(image, null, 0, out error);
+
     /// <summary>Loads a compiled file into the kernel.</summary>
     /// <param name="image">The ELF file that clang made, with BTF.</param>
+    /// <param name="only">The name in C of the one program to load, or null for all.</param>
+    /// <param name="boundTo">The device that this program is bound to, so that it may ask it for metadata; 0 for none.</param>
     /// <param name="error">0, or −errno: EPERM without CAP_BPF and CAP_NET_ADMIN, ENOENT where libbpf.so.1 is not installed.</param>
     /// <returns>The object, or null on error.</returns>
-    public static BpfObject? Load(ReadOnlySpan<byte> image, out int error)
+    public static BpfObject? Load(ReadOnlySpan<byte> image, string? only, int boundTo, out int error)
     {
         try
         {
@@ -35,6 +46,11 @@ public sealed unsafe class BpfObject : SafeHandle
                 }
 
                 var loaded = new BpfObject(opened);
+                if (only is not null)
+                {
+                    Choose(opened, only, boundTo);
+                }
+
                 error = LibBpf.bpf_object__load(opened);
                 if (error >= 0)
                 {
@@ -90,27 +106,25 @@ public sealed unsafe class BpfObject : SafeHandle
         return LibBpf.bpf_xdp_query_id(ifindex, (int)flags, &id) < 0 ? 0 : id;
     }
 
-    /// <summary>Sets an entry of a map.</summary>
-    /// <typeparam name="TKey">The key, laid out as in C.</typeparam>
-    /// <param name="map">The map's descriptor.</param>
-    /// <param name="key">The key.</param>
-    /// <param name="value">The value.</param>
-    /// <returns>0, or −errno: E2BIG when the map is full.</returns>
-    public static int Set<TKey>(int map, TKey key, int value)
-        where TKey : unmanaged => LibBpf.bpf_map_update_elem(map, &key, &value, 0);
-
-    /// <summary>Removes an entry of a map.</summary>
-    /// <typeparam name="TKey">The key, laid out as in C.</typeparam>
-    /// <param name="map">The map's descriptor.</param>
-    /// <param name="key">The key.</param>
-    /// <returns>0, or −errno: ENOENT when there is none.</returns>
-    public static int Remove<TKey>(int map, TKey key)
-        where TKey : unmanaged => LibBpf.bpf_map_delete_elem(map, &key);
-
     /// <inheritdoc/>
     protected override bool ReleaseHandle()
     {
         LibBpf.bpf_object__close(handle);
         return true;
+    }
+
+    private static void Choose(nint opened, string only, int boundTo)
+    {
+        nint chosen = LibBpf.bpf_object__find_program_by_name(opened, only);
+        for (nint program = LibBpf.bpf_object__next_program(opened, 0); program != 0; program = LibBpf.bpf_object__next_program(opened, program))
+        {
+            _ = LibBpf.bpf_program__set_autoload(program, program == chosen ? (byte)1 : (byte)0);
+        }
+
+        if (chosen != 0 && boundTo != 0)
+        {
+            LibBpf.bpf_program__set_ifindex(chosen, (uint)boundTo);
+            _ = LibBpf.bpf_program__set_flags(chosen, DeviceBoundOnly);
+        }
     }
 }

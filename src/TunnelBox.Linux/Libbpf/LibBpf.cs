@@ -26,7 +26,19 @@ internal static unsafe partial class LibBpf
     internal static partial nint bpf_object__find_program_by_name(nint bpfObject, string name);
 
     [LibraryImport(Library)]
+    internal static partial nint bpf_object__next_program(nint bpfObject, nint previous);
+
+    [LibraryImport(Library)]
     internal static partial int bpf_program__fd(nint program);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_program__set_autoload(nint program, byte load);
+
+    [LibraryImport(Library)]
+    internal static partial void bpf_program__set_ifindex(nint program, uint ifindex);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_program__set_flags(nint program, uint flags);
 
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int bpf_object__find_map_fd_by_name(nint bpfObject, string name);
@@ -36,6 +48,21 @@ internal static unsafe partial class LibBpf
 
     [LibraryImport(Library)]
     internal static partial int bpf_map_delete_elem(int map, void* key);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_map_lookup_elem(int map, void* key, void* value);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_map_get_next_key(int map, void* key, void* next);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_map_update_batch(int map, void* keys, void* values, uint* count, void* options);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_map_delete_batch(int map, void* keys, uint* count, void* options);
+
+    [LibraryImport(Library)]
+    internal static partial int libbpf_num_possible_cpus();
 
     [LibraryImport(Library)]
     internal static partial int bpf_link_create(int program, int target, int type, LinkCreateOptions* options);

@@ -83,13 +83,13 @@ public struct RingRecord
     /// <summary>Packets that this record is about: 1, but for <see cref="RecordKind.Waiting"/>.</summary>
     public uint Packets;
 
-    /// <summary>The flow hash that the device gave; see <see cref="HasHint"/>.</summary>
+    /// <summary>The flow hash of a received frame; see <see cref="HasHint"/>.</summary>
     public uint Hint;
 
     /// <summary>The number of the thread that handled it, as counters and probes have it; 0 for the control side.</summary>
     public ushort Worker;
 
-    /// <summary>The queue of its port, from 0.</summary>
+    /// <summary>The queue of its port, from 0; of a frame with hints the device's receive queue.</summary>
     public ushort Queue;
 
     /// <summary>Captured bytes of the inner packet.</summary>
@@ -122,15 +122,15 @@ public struct RingRecord
     /// <summary>4 or 6 for the outer family, 0 where no outer path is known.</summary>
     public byte OuterFamily;
 
-    /// <summary>1 where the device gave <see cref="Hint"/>.</summary>
+    /// <summary>1 where the device gave <see cref="Hint"/>, 2 where the XDP program computed it, 0 where there is none.</summary>
     public byte HasHint;
 
     /// <summary>Always 0.</summary>
     public byte Unused;
 
-    /// <summary>Always 0.</summary>
-    public uint Unused2;
+    /// <summary>Nanoseconds from a frame's arrival at the XDP program to the beginning of its burst; 0 where nobody knows.</summary>
+    public uint Waited;
 
     /// <summary>Always 0.</summary>
-    public ulong Unused3;
+    public ulong Unused2;
 }

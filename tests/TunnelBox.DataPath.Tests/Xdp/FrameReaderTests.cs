@@ -1,4 +1,5 @@
 using System.Net;
+using TunnelBox.DataPath.Steering;
 using TunnelBox.DataPath.Tests.Support;
 using TunnelBox.DataPath.Xdp;
 using TunnelBox.Protocol;
@@ -102,6 +103,58 @@ public sealed unsafe class FrameReaderTests
                 Assert.InRange(burst.Data[0], (nint)at, (nint)at + bytes.Length);
                 Assert.InRange(burst.Length[0], 0, (nint)at + bytes.Length - burst.Data[0]);
             }
+        }
+    }
+
+    [Fact]
+    public void With_hints_and_without_them_the_same_is_read()
+    {
+        var maker = new FrameMaker(11);
+        int plain = 0;
+        int delivered = 0;
+        for (int round = 0; round < 50_000; round++)
+        {
+            byte[] frame = round % 2 == 0 ? maker.Next() : Damaged(round);
+            byte[] memory = [.. new byte[PacketHints.Size], .. frame];
+            PacketHints hints = HintModel.Of(frame);
+            var alone = new Burst { Count = 1 };
+            var hinted = new Burst { Count = 1 };
+            fixed (byte* at = memory)
+            {
+                FrameReader.Read(alone, 0, at + PacketHints.Size, frame.Length, Device);
+                *(PacketHints*)at = hints;
+                FrameReader.Read(hinted, 0, at + PacketHints.Size, PacketHints.Size, frame.Length, Device);
+            }
+
+            Assert.True(hinted.HasHints);
+            Assert.Equal(hints, hinted.Hints[0]);
+            Assert.Equal((alone.Verdict[0], alone.Reason[0]), (hinted.Verdict[0], hinted.Reason[0]));
+            plain += hints.IsPlainDatagram ? 1 : 0;
+            if (alone.Verdict[0] == Verdict.Continue)
+            {
+                delivered++;
+                Assert.Equal((alone.Data[0], alone.Length[0], alone.Ecn[0]), (hinted.Data[0], hinted.Length[0], hinted.Ecn[0]));
+                Assert.Equal(alone.From[0], hinted.From[0]);
+                Assert.Equal(alone.To[0], hinted.To[0]);
+            }
+
+            hinted.Clear();
+            Assert.False(hinted.HasHints);
+            Assert.Equal(default, hinted.Hints[0]);
+        }
+
+        Assert.InRange(plain, 10_000, 50_000);
+        Assert.InRange(delivered, 5_000, 50_000);
+
+        byte[] Damaged(int round)
+        {
+            byte[] frame = (round / 2 % 2) == 0 ? Build("10.9.0.1", "10.9.0.2:4000", new byte[round % 90], 2) : Build("fe80::1", "[fd09::2]:4000", new byte[round % 90], 1);
+            if (round % 3 == 0)
+            {
+                frame[12 + (round % (frame.Length - 12))] ^= (byte)round;
+            }
+
+            return frame;
         }
     }
 

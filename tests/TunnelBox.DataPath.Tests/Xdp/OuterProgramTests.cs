@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Net;
-using System.Runtime.InteropServices;
 using TunnelBox.DataPath.Tests.Support;
 using TunnelBox.DataPath.Xdp;
 using TunnelBox.Linux.Libc;
@@ -9,7 +8,7 @@ namespace TunnelBox.DataPath.Tests.Xdp;
 
 /// <summary>The outer XDP program in the kernel, on one end of a veth pair.</summary>
 [Trait("Needs", "root")]
-public sealed unsafe partial class OuterProgramTests : IDisposable
+public sealed class OuterProgramTests : IDisposable
 {
     private const uint Pass = 2;
     private const uint Redirect = 4;
@@ -28,8 +27,10 @@ public sealed unsafe partial class OuterProgramTests : IDisposable
     [Fact]
     public void Whole_datagrams_to_us_are_taken_and_all_else_is_the_kernels() => _space.Inside(() =>
     {
-        using OuterProgram program = OuterProgram.Attach("v0", _device);
+        // A program bound to its device cannot be run apart from it.
+        using OuterProgram program = OuterProgram.Attach("v0", _device, bind: false);
         Assert.Null(program.GenericReason);
+        Assert.False(program.AsksDevice);
         var four = IPEndPoint.Parse("10.9.0.1:51820");
         var six = IPEndPoint.Parse("[fd09::1]:51820");
         Assert.Equal(0, program.Listen(four));
@@ -81,7 +82,8 @@ public sealed unsafe partial class OuterProgramTests : IDisposable
         }
 
         Assert.DoesNotContain("xdp", _space.Ip("link", "show", "v0"), StringComparison.Ordinal);
-        OuterProgram.Attach("v0", _device).Dispose();
+        using OuterProgram again = OuterProgram.Attach("v0", _device);
+        Assert.True(again.AsksDevice, "the driver of veth has metadata, and is not asked for it");
     });
 
     [Fact]
@@ -92,23 +94,19 @@ public sealed unsafe partial class OuterProgramTests : IDisposable
         Assert.Contains("xdpgeneric", _space.Ip("link", "show", "lo"), StringComparison.Ordinal);
     });
 
-    [Fact]
-    public void The_object_that_is_checked_in_is_the_compiled_source()
+    [Theory]
+    [InlineData("outer")]
+    [InlineData("dissect")]
+    public void The_object_that_is_checked_in_is_the_compiled_source(string name)
     {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "TunnelBox.sln")))
-        {
-            root = Path.GetDirectoryName(root)!;
-        }
-
-        string folder = Path.Combine(root, "native", "xdp");
+        string folder = NativeFolder.Path;
         string made = Path.GetTempFileName();
         try
         {
-            _space.Exec(Path.Combine(folder, "build"), made);
+            _space.Exec(Path.Combine(folder, "build"), $"{name}.bpf.c", made);
             Assert.True(
-                File.ReadAllBytes(Path.Combine(folder, "outer.bpf.o")).AsSpan().SequenceEqual(File.ReadAllBytes(made)),
-                "outer.bpf.o is older than its source: run native/xdp/build");
+                File.ReadAllBytes(Path.Combine(folder, $"{name}.bpf.o")).AsSpan().SequenceEqual(File.ReadAllBytes(made)),
+                $"{name}.bpf.o is older than its source: run native/xdp/build");
         }
         finally
         {
@@ -131,42 +129,12 @@ public sealed unsafe partial class OuterProgramTests : IDisposable
         at = at[2..];
         at[0] = (byte)(four ? 0x45 : 0x60);
         at[four ? 9 : 6] = 17;
+        BinaryPrimitives.WriteUInt16BigEndian(at[(four ? 2 : 4)..], (ushort)(four ? at.Length : at.Length - 40));
         address.CopyTo(at[(four ? 16 : 24)..]);
         BinaryPrimitives.WriteUInt16BigEndian(at[(four ? 22 : 42)..], (ushort)to.Port);
+        BinaryPrimitives.WriteUInt16BigEndian(at[(four ? 24 : 44)..], 40);
         return frame;
     }
 
-    private static uint Run(OuterProgram program, byte[] frame)
-    {
-        fixed (byte* bytes = frame)
-        {
-            var run = new TestRun { Size = (nuint)sizeof(TestRun), DataIn = bytes, DataSizeIn = (uint)frame.Length, Repeat = 1 };
-            Assert.Equal(0, bpf_prog_test_run_opts(program.Descriptor, &run));
-            return run.ReturnValue;
-        }
-    }
-
-    [LibraryImport("libbpf.so.1")]
-    private static partial int bpf_prog_test_run_opts(int program, TestRun* options);
-
-    /// <summary>struct bpf_test_run_opts of bpf/bpf.h.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    private struct TestRun
-    {
-        public nuint Size;
-        public byte* DataIn;
-        public byte* DataOut;
-        public uint DataSizeIn;
-        public uint DataSizeOut;
-        public void* ContextIn;
-        public void* ContextOut;
-        public uint ContextSizeIn;
-        public uint ContextSizeOut;
-        public uint ReturnValue;
-        public int Repeat;
-        public uint Duration;
-        public uint Flags;
-        public uint Processor;
-        public uint BatchSize;
-    }
+    private static uint Run(OuterProgram program, byte[] frame) => ProgramRun.Once(program.Descriptor, frame).Verdict;
 }
