@@ -1,4 +1,5 @@
 using TunnelBox.Configuration;
+using TunnelBox.Control;
 using TunnelBox.DataPath;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.DataPath.Xdp;
@@ -14,9 +15,16 @@ namespace TunnelBox.Service;
 public sealed partial class TunnelDevice
 {
     private const int LookInterval = 500;
+    private const string PortChange = "port_change";
 
     /// <summary>Milliseconds until a device that refused is asked again; a new device of that name is asked at once.</summary>
     private const long RefusalHolds = 10_000;
+
+    /// <summary>Most milliseconds until a device that failed again and again is asked again.</summary>
+    private const long LongestHold = 160_000;
+
+    /// <summary>Milliseconds after which a device that then fails counts as one that failed for the first time.</summary>
+    private const long GoodStanding = 60_000;
 
     private OuterPortSetting _choice = null!;
     private Timer? _deviceLooks;
@@ -25,9 +33,38 @@ public sealed partial class TunnelDevice
     private int _looking;
     private int _refusedDevice = -1;
     private long _refusedAt;
+    private long _holds;
+    private long _openedAt;
+    private int _failures;
     private volatile string _outerName = "udp";
     private volatile string _outerMode = string.Empty;
     private volatile string[] _outerNotes = [];
+
+    private IReadOnlyList<QueueReport>? OuterQueues() => _xdp?.ReadQueues() is { Count: > 0 } queues
+        ?
+        [
+            .. queues.Select(queue => new QueueReport
+            {
+                Queue = queue.Queue,
+                Mode = queue.Mode.ToString().ToLowerInvariant(),
+                Worker = queue.Worker,
+                Frames = queue.Total,
+                Free = queue.Free,
+                Held = queue.Held,
+                Fill = queue.Fill,
+                Received = queue.Received,
+                Transmit = queue.Transmit,
+                Completed = queue.Completed,
+                Away = queue.Away,
+                RxDropped = (long)queue.Statistics.rx_dropped,
+                RxInvalid = (long)queue.Statistics.rx_invalid_descs,
+                RxRingFull = (long)queue.Statistics.rx_ring_full,
+                FillRingEmpty = (long)queue.Statistics.rx_fill_ring_empty_descs,
+                TxInvalid = (long)queue.Statistics.tx_invalid_descs,
+                TxRingEmpty = (long)queue.Statistics.tx_ring_empty_descs,
+            }),
+        ]
+        : null;
 
     private void BuildOuter() => _choice = OuterPortSetting.Parse(_options.Settings.OuterPort)
         ?? throw new StartException($"The setting OuterPort is \"{_options.Settings.OuterPort}\"; auto, udp, auto:DEVICE or xdp:DEVICE is allowed.");
@@ -72,7 +109,7 @@ public sealed partial class TunnelDevice
         }
 
         int index = XdpOuter.IndexOf(device);
-        if (index == _refusedDevice && Environment.TickCount64 - _refusedAt < RefusalHolds)
+        if (index == _refusedDevice && Environment.TickCount64 - _refusedAt < _holds)
         {
             return false;
         }
@@ -88,7 +125,7 @@ public sealed partial class TunnelDevice
         try
         {
             opened = XdpOuter.Open(
-                new XdpOuterOptions(device, mark) { Counters = _xdpCounters, Gone = () => Post(() => LoseDevice(opened)) }, sockets);
+                new XdpOuterOptions(device, mark) { Counters = _xdpCounters, Ended = (end, why) => Post(() => LoseDevice(opened, end, why)) }, sockets);
         }
         catch (PortException refused)
         {
@@ -100,6 +137,7 @@ public sealed partial class TunnelDevice
 
         _xdp = opened;
         _refusedDevice = -1;
+        _openedAt = Environment.TickCount64;
         _outerName = $"xdp:{device}";
         _outerMode = opened.Mode.ToString().ToLowerInvariant();
         string why = opened.ModeReason is { } reason ? $": {reason}" : string.Empty;
@@ -109,6 +147,7 @@ public sealed partial class TunnelDevice
             $"Datagrams of the tunnel pass {device} without nftables, conntrack, tc and reverse path filters.",
         ];
         _log.Info($"{InterfaceName}: {_outerNotes[0]}");
+        _tunnel.Trace.Around(PortChange, null, _outerNotes[0]);
         return true;
     }
 
@@ -116,6 +155,7 @@ public sealed partial class TunnelDevice
     {
         _refusedDevice = device;
         _refusedAt = Environment.TickCount64;
+        _holds = RefusalHolds;
         string note = $"{sentence}; the UDP port carries the tunnel.";
         if (_outerNotes is [{ } told] && told == note)
         {
@@ -123,6 +163,7 @@ public sealed partial class TunnelDevice
         }
 
         _outerNotes = [note];
+        _tunnel.Trace.Around(PortChange, null, note);
         if (isFault)
         {
             _log.Warning($"{InterfaceName}: {note}");
@@ -133,7 +174,7 @@ public sealed partial class TunnelDevice
         }
     }
 
-    private void LoseDevice(XdpOuter? lost)
+    private void LoseDevice(XdpOuter? lost, XdpEnd end, string why)
     {
         lock (_stateGate)
         {
@@ -142,8 +183,24 @@ public sealed partial class TunnelDevice
                 return;
             }
 
+            int device = XdpOuter.IndexOf(lost.Device);
             StopOuter();
-            Refuse(0, $"no XDP on {lost.Device}: the device is gone", isFault: true);
+            switch (end)
+            {
+                case XdpEnd.Changed:
+                    _log.Info($"{InterfaceName}: {why}; it is opened anew");
+                    _ = OpenXdp(sockets, _mark);
+                    break;
+                case XdpEnd.Failed:
+                    _failures = Environment.TickCount64 - _openedAt < GoodStanding ? _failures + 1 : 0;
+                    Refuse(device, why, isFault: true);
+                    _holds = Math.Min(RefusalHolds << Math.Min(_failures, 8), LongestHold);
+                    break;
+                default:
+                    Refuse(0, why, isFault: true);
+                    break;
+            }
+
             StartWorkers(sockets);
         }
     }

@@ -57,6 +57,7 @@ public sealed partial class TunnelDevice
             InnerOffloads = Words(_tun.OffloadDescription),
             OuterOffloads = sockets is null ? [] : Words(_outerMode + sockets.Ports[0].OffloadDescription),
             OffloadNotes = [.. _offloadNotes, .. _outerNotes],
+            OuterQueues = OuterQueues(),
             Aead = _aead.Name,
             AeadReason = _aead.Reason,
             KeysLocked = _arena.IsLocked,

@@ -27,6 +27,13 @@ internal static class StatusText
             Line(text, string.Empty, note);
         }
 
+        foreach (QueueReport queue in device.OuterQueues?.Take(MostQueues) ?? [])
+        {
+            Line(text, $"queue {queue.Queue}", string.Create(
+                CultureInfo.InvariantCulture,
+                $"{queue.Mode}, worker {queue.Worker}, {queue.Frames} frames: {queue.Fill} to receive into, {queue.Free + queue.Completed} free, {queue.Received + queue.Held + queue.Transmit} in work, {queue.Away} away"));
+        }
+
         Line(text, "cipher", device.AeadReason.StartsWith(device.Aead, StringComparison.Ordinal) ? device.AeadReason : $"{device.Aead}: {device.AeadReason}");
         Line(text, "keys", device.KeysLocked ? "locked in memory" : $"not locked in memory. {device.KeysNote}");
         Line(text, "queues", string.Create(
@@ -40,6 +47,9 @@ internal static class StatusText
 
         return text.ToString();
     }
+
+    // A device may have 64; the others stand in --json.
+    private const int MostQueues = 8;
 
     private static string Origin(DeviceReport device) => device.MtuOrigin switch
     {

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using System.Text.RegularExpressions;
 using TunnelBox.EndToEnd.Tests.Harness;
 using Xunit.Abstractions;
@@ -32,7 +31,7 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         await pair.ExpectPingsAsync();
         await Transfer.ExpectTcpAsync(Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, 8 << 20);
         await Transfer.ExpectTcpAsync(Lab, pair.Second.Inner, pair.First.Inner, TunnelPair.First6, 8 << 20);
-        await ExpectModeAsync(pair.First, $"xdp:{pair.FirstLink}");
+        await XdpSide.ExpectAsync(pair.First, $"xdp:{pair.FirstLink}");
 
         // wireguard-go's socket buffers are the system's, so a busy machine may lose some at its end.
         int mayBeLost = other == "wireguard-go" ? 15 : 0;
@@ -45,10 +44,11 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         Assert.InRange(after[0] - before[0], 0, (outerIpv6 ? Count : 0) + (Count / 4));
         Assert.InRange(after[1] - before[1], 0, (outerIpv6 ? 0 : Count) + (Count / 4));
 
-        Dictionary<string, long> counts = await StatAsync(pair.First);
+        Dictionary<string, long> counts = await XdpSide.StatAsync(pair.First);
         Assert.All(counts.Where(c => c.Key.Contains("Xdp", StringComparison.Ordinal)), c => Assert.True(c.Value == 0, c.ToString()));
         Assert.Equal(0, counts["InOuterHdrError"]);
         Assert.InRange(counts["tb-worker-0.OuterReceivedPackets"], Count, long.MaxValue);
+        await XdpSide.ExpectFramesHomeAsync(pair.First);
     }
 
     [Fact]
@@ -66,8 +66,9 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         await pair.First.RestartAsync();
         await pair.First.UpAsync(TunnelPair.FirstPort, 1420, $"{TunnelPair.First4}/24", $"{TunnelPair.First6}/64");
         await pair.First.SetPeerAsync(pair.Second, $"allowed-ips {TunnelPair.Second4}/32,{TunnelPair.Second6}/128 endpoint {pair.SecondEndpoint}");
-        await ExpectModeAsync(pair.First, $"xdp:{pair.FirstLink}");
+        await XdpSide.ExpectAsync(pair.First, $"xdp:{pair.FirstLink}");
         await pair.ExpectPingsAsync();
+        await XdpSide.ExpectFramesHomeAsync(pair.First);
     }
 
     [Theory]
@@ -91,7 +92,7 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
 
         // The remedy is what the sentence says.
         await left.IpAsync($"link set dev {link} {detach} off");
-        await ExpectModeAsync(first, $"xdp:{link}", seconds: 15);
+        await XdpSide.ExpectAsync(first, $"xdp:{link}", seconds: 15);
         await Ping.ExpectAsync(first.Inner, TunnelPair.Second4);
     }
 
@@ -104,16 +105,17 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         NetworkNamespace right = pair.Second.Space;
         await pair.First.Inner.StartAsync(["ping", "-i", "0.02", TunnelPair.Second4]);
         await left.IpAsync($"link del {pair.FirstLink}");
-        await ExpectModeAsync(pair.First, "udp");
+        await XdpSide.ExpectAsync(pair.First, "udp");
         await Lab.RunAsync("ip", "link", "add", pair.FirstLink, "netns", left.Name, "type", "veth", "peer", "name", pair.SecondLink, "netns", right.Name);
         await left.IpAsync($"address add {TunnelPair.FirstOuter4}/24 dev {pair.FirstLink}");
         await right.IpAsync($"address add {TunnelPair.SecondOuter4}/24 dev {pair.SecondLink}");
         await left.IpAsync($"link set {pair.FirstLink} up");
         await right.IpAsync($"link set {pair.SecondLink} up");
-        await ExpectModeAsync(pair.First, $"xdp:{pair.FirstLink}");
+        await XdpSide.ExpectAsync(pair.First, $"xdp:{pair.FirstLink}");
         await Ping.UntilAnsweredAsync(pair.First.Inner, TunnelPair.Second4, TimeSpan.FromSeconds(10));
         (await Transfer.UdpAsync(Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, Count, Rate, 500)).Expect(0);
         await pair.First.ExpectAliveAsync();
+        await XdpSide.ExpectFramesHomeAsync(pair.First);
         Assert.DoesNotContain("frames are under way", pair.First.Daemon.Error + pair.First.Daemon.Output, StringComparison.Ordinal);
     }
 
@@ -145,7 +147,8 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         await left.IpAsync($"route replace {TunnelPair.SecondOuter4}/32 via 10.78.0.2 dev {second}");
         await Ping.UntilAnsweredAsync(pair.First.Inner, TunnelPair.Second4, TimeSpan.FromSeconds(5));
         (await Transfer.UdpAsync(Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, Count, Rate, 500)).Expect(0);
-        await ExpectModeAsync(pair.First, $"xdp:{pair.FirstLink}");
+        await XdpSide.ExpectAsync(pair.First, $"xdp:{pair.FirstLink}");
+        await XdpSide.ExpectFramesHomeAsync(pair.First);
     }
 
     [Theory]
@@ -173,7 +176,7 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
     public async Task Auto_leaves_a_device_without_zero_copy_alone_and_two_daemons_share_none()
     {
         TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions { FirstXdp = true });
-        await ExpectModeAsync(pair.First, $"xdp:{pair.FirstLink}");
+        await XdpSide.ExpectAsync(pair.First, $"xdp:{pair.FirstLink}");
         TunnelEnd careful = await TunnelEnd.StartAsync(Lab, pair.Second.Space, settings: Outer($"auto:{pair.SecondLink}"));
         await careful.UpAsync(51900, 1420, "10.90.0.1/24");
         await Eventually.TrueAsync(
@@ -189,7 +192,7 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         await pair.ExpectPingsAsync();
     }
 
-    private static Dictionary<string, string?> Outer(string port) => new() { ["TUNNELBOX__OUTERPORT"] = port };
+    private static Dictionary<string, string?> Outer(string port) => XdpSide.Setting(port);
 
     private static async Task JoinAsync(TunnelEnd first, TunnelEnd second)
     {
@@ -201,13 +204,6 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
 
     private static async Task<string> LinkAsync(TunnelPair pair) =>
         (await pair.First.Space.RunAsync("ip", "link", "show", pair.FirstLink)).Output;
-
-    private static async Task<Dictionary<string, long>> StatAsync(TunnelEnd end) =>
-        (await end.Space.RunAsync(TunnelProgram.Tunnelctl, "stat", end.Interface)).Output
-            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
-            .Select(line => line.Split(['\t', ' '], StringSplitOptions.RemoveEmptyEntries))
-            .Where(words => words.Length >= 2 && long.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out _))
-            .ToDictionary(words => words[0], words => long.Parse(words[1], CultureInfo.InvariantCulture));
 
     // Datagrams received and sent by the kernel's UDP in this namespace.
     private static async Task<long[]> KernelUdpAsync(NetworkNamespace space, bool ipv6)
@@ -221,20 +217,5 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
 
         string[] words = (await space.RunAsync("cat", "/proc/net/snmp")).Output.Split('\n').Last(line => line.StartsWith("Udp:", StringComparison.Ordinal)).Split(' ');
         return [long.Parse(words[1], CultureInfo.InvariantCulture), long.Parse(words[4], CultureInfo.InvariantCulture)];
-    }
-
-    private async Task ExpectModeAsync(TunnelEnd end, string port, int seconds = 5)
-    {
-        string seen = "";
-        await Eventually.TrueWithinAsync(
-            TimeSpan.FromSeconds(seconds),
-            async () =>
-            {
-                using var json = JsonDocument.Parse((await end.Space.RunAsync(TunnelProgram.Tunnelctl, "status", end.Interface, "--json")).Output);
-                JsonElement device = json.RootElement.GetProperty("interfaces")[0].GetProperty("device");
-                seen = device.GetProperty("outerPort").GetString()!;
-                return seen == port && (port == "udp" || device.GetProperty("outerOffloads")[0].GetString() == "copy");
-            },
-            $"the outer port is not {port}");
     }
 }

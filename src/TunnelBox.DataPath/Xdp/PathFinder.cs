@@ -71,6 +71,9 @@ internal sealed unsafe class PathFinder : IDisposable
     /// <param name="ways">The ways, never changed again.</param>
     internal void Publish(Dictionary<Endpoint, XdpPath> ways) => _snapshot = ways;
 
+    /// <summary>Gets how the device was when it was last looked at; null when it was gone.</summary>
+    public PathLink? Link { get; private set; }
+
     /// <summary>Sets the firewall mark, which policy rules look at.</summary>
     /// <param name="mark">The mark; 0 for none.</param>
     public void SetMark(uint mark)
@@ -115,6 +118,7 @@ internal sealed unsafe class PathFinder : IDisposable
     internal bool Look(bool tick)
     {
         PathLink? link = _queries.Link(_ifindex);
+        Link = link;
         if (_told)
         {
             _told = false;
@@ -180,16 +184,16 @@ internal sealed unsafe class PathFinder : IDisposable
                 return;
             }
 
-            if (tick)
-            {
-                next = Environment.TickCount64 + Second;
-                _everySecond();
-            }
-
             if (!Guarded(tick))
             {
                 _gone();
                 return;
+            }
+
+            if (tick)
+            {
+                next = Environment.TickCount64 + Second;
+                _everySecond();
             }
 
             if (polled[1].revents != 0)

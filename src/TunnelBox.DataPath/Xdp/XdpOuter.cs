@@ -16,8 +16,24 @@ public sealed record XdpOuterOptions(string Device, uint Mark)
     /// <summary>Gets where drops are counted that only the kernel knows of; nobody else counts there.</summary>
     public required CounterBlock Counters { get; init; }
 
-    /// <summary>Gets what is told once, from another thread, that the device was deleted.</summary>
-    public required Action Gone { get; init; }
+    /// <summary>
+    /// Gets what is told once, from another thread, that this side should be closed: why, and in which words. Until it is, datagrams
+    /// go by it as far as they can.
+    /// </summary>
+    public required Action<XdpEnd, string> Ended { get; init; }
+}
+
+/// <summary>Why an outer AF_XDP side should be closed.</summary>
+public enum XdpEnd
+{
+    /// <summary>The device was deleted.</summary>
+    Gone,
+
+    /// <summary>The device takes no frames any more.</summary>
+    Failed,
+
+    /// <summary>The device is no longer as it was when it was opened: open it again.</summary>
+    Changed,
 }
 
 /// <summary>
@@ -42,13 +58,22 @@ public sealed unsafe class XdpOuter : IDisposable
     private readonly CounterBlock _counters;
     private readonly HashSet<IPEndPoint> _listening = [];
     private readonly xdp_statistics[] _counted = new xdp_statistics[MaxQueues];
+    private readonly Lock _gate = new();
+    private readonly EthtoolChannels _channels = new();
+    private readonly Action<XdpEnd, string> _ended;
+    private XdpHealth _health = null!;
     private PathFinder _paths = null!;
+    private int? _switchedOn;
+    private int _workers = 1;
+    private bool _told;
     private bool _detached;
+    private bool _disposed;
 
     private XdpOuter(XdpOuterOptions options, OuterProgram program, Arena arena, ushort port, int ifindex)
     {
         Device = options.Device;
         _counters = options.Counters;
+        _ended = options.Ended;
         _program = program;
         _arena = arena;
         _port = port;
@@ -70,8 +95,8 @@ public sealed unsafe class XdpOuter : IDisposable
     /// <summary>Gets the ports, one for each worker.</summary>
     public IReadOnlyList<IPort> Ports { get; private set; } = [];
 
-    /// <summary>Gets a value indicating whether every frame is accounted for, which it is when the device is idle.</summary>
-    public bool AllFramesAccountedFor => _queues.TrueForAll(queue => queue.Missing == (0, 0));
+    /// <summary>Gets a value indicating whether every frame is accounted for, which in copy mode it is when the device is idle.</summary>
+    public bool AllFramesAccountedFor => ReadQueues().All(queue => queue.Away == 0);
 
     /// <summary>Attaches to a device in the calling thread's network namespace; from then on, datagrams to the sockets' port come past the kernel.</summary>
     /// <param name="options">How.</param>
@@ -83,17 +108,20 @@ public sealed unsafe class XdpOuter : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(sockets);
         int ifindex = IndexOf(options.Device);
-        int queues = Math.Min(CheckDevice(options.Device, ifindex), MaxQueues);
-        int frames = Math.Clamp(AllFrames / queues, FewestFrames, MostFrames);
+        int most = CheckDevice(options.Device, ifindex);
         OuterProgram program = OuterProgram.Attach(options.Device, ifindex);
         Arena? arena = null;
         XdpOuter? outer = null;
         try
         {
+            int? switchedOn = SwitchedOn(ifindex);
+            int queues = Math.Min(switchedOn ?? most, MaxQueues);
+            int frames = Math.Clamp(AllFrames / queues, FewestFrames, MostFrames);
             arena = Arena.Map(2 * frames * queues);
-            outer = new XdpOuter(options, program, arena, sockets.Port, ifindex);
+            outer = new XdpOuter(options, program, arena, sockets.Port, ifindex) { _switchedOn = switchedOn };
             outer.BindQueues(queues, frames);
-            outer._paths = new PathFinder(options.Device, ifindex, sockets.Port, options.Mark, outer.Listen, outer.Count, options.Gone);
+            outer._health = new XdpHealth(outer.Queues);
+            outer._paths = new PathFinder(options.Device, ifindex, sockets.Port, options.Mark, outer.Listen, outer.EachSecond, outer.Lose);
             outer.MakePorts(sockets);
             outer.Serve();
             return outer;
@@ -103,6 +131,7 @@ public sealed unsafe class XdpOuter : IDisposable
             program.Dispose();
             outer?._paths?.Dispose();
             outer?._queues.ForEach(queue => queue.Dispose());
+            outer?._channels.Dispose();
             arena?.Dispose();
             throw fault is NetlinkException ? new PortException($"no XDP on {options.Device}: {fault.Message}", fault) : fault;
         }
@@ -116,6 +145,16 @@ public sealed unsafe class XdpOuter : IDisposable
         fixed (byte* name = Encoding.UTF8.GetBytes(device + '\0'))
         {
             return (int)LibC.if_nametoindex(name);
+        }
+    }
+
+    /// <summary>Reads where the frames of every queue are; from any thread.</summary>
+    /// <returns>A state for each queue; none when this side is closed.</returns>
+    public IReadOnlyList<XdpQueueState> ReadQueues()
+    {
+        lock (_gate)
+        {
+            return _disposed ? [] : [.. _queues.Select((queue, index) => queue.Read(index % _workers))];
         }
     }
 
@@ -153,8 +192,20 @@ public sealed unsafe class XdpOuter : IDisposable
         }
 
         Count();
-        _queues.ForEach(queue => queue.Dispose());
-        _arena.Dispose();
+        lock (_gate)
+        {
+            _disposed = true;
+            _queues.ForEach(queue => queue.Dispose());
+            _arena.Dispose();
+        }
+
+        _channels.Dispose();
+    }
+
+    private static int? SwitchedOn(int ifindex)
+    {
+        using var channels = new EthtoolChannels();
+        return channels.Receiving(ifindex);
     }
 
     private static int CheckDevice(string device, int ifindex)
@@ -210,7 +261,7 @@ public sealed unsafe class XdpOuter : IDisposable
     private void MakePorts(UdpSockets sockets)
     {
         string mode = Mode.ToString().ToLowerInvariant();
-        int workers = sockets.Ports.Count;
+        int workers = _workers = sockets.Ports.Count;
         Ports = [.. sockets.Ports.Select((udp, worker) =>
             (IPort)new XdpPort(udp, [.. _queues.Where((_, queue) => queue % workers == worker)], _paths, $"xdp {Device} {mode}"))];
     }
@@ -259,6 +310,44 @@ public sealed unsafe class XdpOuter : IDisposable
 
     private static IPAddress Plain(IPAddress address) =>
         address.AddressFamily == AddressFamily.InterNetworkV6 ? new IPAddress(address.GetAddressBytes()) : address;
+
+    private void Lose() => End(XdpEnd.Gone, $"no XDP on {Device}: the device is gone");
+
+    private void End(XdpEnd end, string sentence)
+    {
+        if (!_told)
+        {
+            _told = true;
+            _ended(end, sentence);
+        }
+    }
+
+    private void EachSecond()
+    {
+        Count();
+        if (_paths.Link is not { IsRunning: true })
+        {
+            _health.Reset();
+            return;
+        }
+
+        int? switchedOn = _channels.Receiving(_ifindex);
+        if (switchedOn != _switchedOn && switchedOn is not null && Math.Min(switchedOn.Value, MaxQueues) != Queues)
+        {
+            End(XdpEnd.Changed, $"{Device} has {switchedOn} queues now instead of {Queues}");
+            return;
+        }
+
+        for (int i = 0; i < _queues.Count; i++)
+        {
+            XdpQueue queue = _queues[i];
+            queue.Nudge();
+            if (_health.Look(i, queue.SendError, queue.Waiting, queue.Progress) is { } fault)
+            {
+                End(XdpEnd.Failed, $"no XDP on {Device} for now: {fault}");
+            }
+        }
+    }
 
     private void Count()
     {

@@ -163,9 +163,7 @@ internal sealed unsafe class XdpPort : IPort
         {
             // Every frame is under way: the kernel gets a moment, then the packets go by the socket.
             waited = true;
-            queue.Flush();
-            queue.Socket.WaitWritable();
-            queue.Reclaim();
+            queue.AwaitFrame();
             to = queue.Take(out chunk);
         }
 

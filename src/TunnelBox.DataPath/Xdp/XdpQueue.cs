@@ -26,6 +26,8 @@ internal sealed unsafe class XdpQueue : IDisposable
     private int _freeCount;
     private int _heldCount;
     private uint _added;
+    private int _sendError;
+    private bool _stalled;
 
     /// <summary>Takes a bound socket and the frames of its own, and offers the kernel those to receive into.</summary>
     /// <param name="arena">The memory.</param>
@@ -59,17 +61,42 @@ internal sealed unsafe class XdpQueue : IDisposable
     /// <summary>Gets a value indicating whether both directions are empty; from any thread.</summary>
     public bool IsIdle => _socket.Receive.Used == 0 && _socket.Transmit.Used == 0;
 
+    /// <summary>Gets 0, or −errno of the last send: what cannot be mended by trying again. From any thread.</summary>
+    public int SendError => Volatile.Read(ref _sendError);
+
+    /// <summary>Gets what changes whenever the kernel takes a frame to transmit or gives one back; from any thread.</summary>
+    public ulong Progress => (ulong)_socket.Transmit.Consumed + _socket.Completion.Produced;
+
     /// <summary>
-    /// Gets how many frames are nowhere: neither ours nor in a ring nor handed out. While the kernel or the card works on some
-    /// this is more than 0; when everything is idle it is 0, and it is never less.
+    /// Gets how many frames wait for the kernel or the card: those it has not taken, and when none is left for us, those it has not
+    /// given back. Until then it may give them back when it likes. From any thread.
     /// </summary>
-    public (int Receive, int Transmit) Missing
+    public int Waiting => Volatile.Read(ref _freeCount) == 0 ? _free.Length - (int)_socket.Completion.Used : (int)_socket.Transmit.Used;
+
+    /// <summary>Reads where all frames are; from any thread, so only nearly right while frames move.</summary>
+    /// <param name="worker">The worker that the queue is of.</param>
+    /// <returns>The places.</returns>
+    public XdpQueueState Read(int worker) => new(
+        (int)_socket.Queue,
+        _socket.Mode,
+        worker,
+        _receiveFrames + _free.Length,
+        Volatile.Read(ref _freeCount),
+        Volatile.Read(ref _heldCount) + (int)Volatile.Read(ref _added),
+        (int)_socket.Fill.Used,
+        (int)_socket.Receive.Used,
+        (int)_socket.Transmit.Used,
+        (int)_socket.Completion.Used)
     {
-        get
+        Statistics = _socket.ReadStatistics(),
+    };
+
+    /// <summary>Has the kernel look at a TX ring that nobody may come back to; from any thread.</summary>
+    public void Nudge()
+    {
+        if (_socket.Transmit.Used > 0 && _socket.Transmit.NeedsWakeup)
         {
-            int receive = _receiveFrames - (int)_socket.Fill.Used - (int)_socket.Receive.Used - _heldCount;
-            int transmit = _free.Length - _freeCount - (int)_added - (int)_socket.Transmit.Used - (int)_socket.Completion.Used;
-            return (receive, transmit);
+            _ = _socket.Kick();
         }
     }
 
@@ -127,6 +154,7 @@ internal sealed unsafe class XdpQueue : IDisposable
     {
         XdpRing done = _socket.Completion;
         uint count = done.Ready;
+        _stalled &= count == 0;
         for (uint i = 0; i < count && _freeCount < _free.Length; i++)
         {
             _free[_freeCount++] = done.Frame(i) & ~(ulong)(Arena.ChunkSize - 1);
@@ -148,6 +176,13 @@ internal sealed unsafe class XdpQueue : IDisposable
 
         chunk = _free[--_freeCount];
         return _arena.Address + chunk + PayloadOffset;
+    }
+
+    /// <summary>Gives the kernel a moment to transmit what was added, since every frame is under way.</summary>
+    public void AwaitFrame()
+    {
+        Flush();
+        Wait();
     }
 
     /// <summary>Puts a filled frame into the TX ring; <see cref="Flush"/> shows it to the kernel.</summary>
@@ -184,7 +219,9 @@ internal sealed unsafe class XdpQueue : IDisposable
             int error = _socket.Kick();
             uint before = left;
             left = ring.Used;
-            if (error is not (>= 0 or -Definitions.EAGAIN or -Definitions.EBUSY or -Definitions.ENOBUFS))
+            bool passing = error is >= 0 or -Definitions.EAGAIN or -Definitions.EBUSY or -Definitions.ENOBUFS or -Definitions.ENETDOWN;
+            Volatile.Write(ref _sendError, passing ? 0 : error);
+            if (!passing)
             {
                 return;
             }
@@ -192,17 +229,29 @@ internal sealed unsafe class XdpQueue : IDisposable
             if (left == before)
             {
                 // No progress: the socket's buffer or the device is full.
-                Reclaim();
                 if (attempt > 0)
                 {
                     return;
                 }
 
-                _socket.WaitWritable();
+                Wait();
             }
         }
     }
 
     /// <inheritdoc/>
     public void Dispose() => _socket.Dispose();
+
+    // A moment that brought no frame back is not given again before one came: a device that does not transmit must not stop the
+    // worker, which also receives.
+    private void Wait()
+    {
+        if (!_stalled)
+        {
+            _stalled = true;
+            _socket.WaitWritable();
+        }
+
+        Reclaim();
+    }
 }

@@ -40,6 +40,12 @@ internal sealed unsafe class XdpRing : SafeHandle
     /// <summary>Gets how many entries were produced and not yet consumed; from any thread.</summary>
     public uint Used => Volatile.Read(ref *_producer) - Volatile.Read(ref *_consumer);
 
+    /// <summary>Gets how many entries were ever produced, modulo 2³²; from any thread.</summary>
+    public uint Produced => Volatile.Read(ref *_producer);
+
+    /// <summary>Gets how many entries were ever consumed, modulo 2³²; from any thread.</summary>
+    public uint Consumed => Volatile.Read(ref *_consumer);
+
     /// <summary>Gets how many entries we may produce now.</summary>
     public uint Room
     {

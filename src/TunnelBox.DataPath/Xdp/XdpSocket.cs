@@ -96,7 +96,7 @@ internal sealed unsafe class XdpSocket : IDisposable
         else if ((error = socket.Bind(ifindex, lender, genericReason)) < 0)
         {
             problem = error == -Definitions.EBUSY
-                ? $"no XDP on {device}: another process holds queue {queue}; end it, or use the UDP port"
+                ? $"no XDP on {device}: another process holds queue {queue}, or frames of a socket before are still under way; end it, or use the UDP port"
                 : $"no XDP on {device}: queue {queue} cannot be bound: {Errno.Describe(error)}; use the UDP port";
         }
         else

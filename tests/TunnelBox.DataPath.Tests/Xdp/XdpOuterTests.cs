@@ -291,5 +291,5 @@ public sealed unsafe class XdpOuterTests : IDisposable
     }
 
     private XdpOuter Open(UdpSockets sockets, string device = "v0") => XdpOuter.Open(
-        new XdpOuterOptions(device, 0) { Counters = _counters.AddBlock("xdp"), Gone = () => Interlocked.Increment(ref _gone) }, sockets);
+        new XdpOuterOptions(device, 0) { Counters = _counters.AddBlock("xdp"), Ended = (end, _) => Interlocked.Add(ref _gone, end == XdpEnd.Gone ? 1 : 100) }, sockets);
 }
