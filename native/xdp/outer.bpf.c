@@ -6,8 +6,8 @@
 #include <bpf/bpf_helpers.h>
 #include "hints.h"
 
-// What a chunk of 4 KiB holds behind the 256 bytes that the kernel keeps free.
-#define LARGEST_FRAME 3840
+// What a chunk of 4 KiB holds behind the 256 bytes that the kernel keeps free and the 48 that we do (Arena.Headroom).
+#define LARGEST_FRAME 3792
 
 // struct control: what may be dropped here.
 #define CONTROL_DROP 1            // what is no WireGuard message, or of a wrong length

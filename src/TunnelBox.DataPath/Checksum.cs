@@ -21,6 +21,17 @@ public static unsafe class Checksum
     /// <returns>The sum, not folded; below 2^61 if <paramref name="carry"/> is below 2^60.</returns>
     public static ulong Sum(byte* data, int length, ulong carry = 0) => Run(null, data, length, carry, copy: false);
 
+    /// <summary>Adds up the 20 bytes of an IPv4 header without options.</summary>
+    /// <param name="header">The header.</param>
+    /// <returns>As <see cref="Sum"/>.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong SumHeader(byte* header)
+    {
+        ulong a = Unsafe.ReadUnaligned<uint>(header) + (ulong)Unsafe.ReadUnaligned<uint>(header + 4);
+        ulong b = Unsafe.ReadUnaligned<uint>(header + 8) + (ulong)Unsafe.ReadUnaligned<uint>(header + 12);
+        return a + b + Unsafe.ReadUnaligned<uint>(header + 16);
+    }
+
     /// <summary>Copies bytes and adds them up in the same pass.</summary>
     /// <param name="destination">Where to; must not overlap behind <paramref name="source"/>.</param>
     /// <param name="source">The bytes.</param>

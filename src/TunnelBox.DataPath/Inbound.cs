@@ -44,7 +44,12 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
     private int Classify(Burst burst, long now)
     {
         int jobs = 0;
-        for (int i = 0; i < burst.Count; i++)
+        int count = burst.Count;
+
+        // A run of packets of one session asks for it once.
+        uint last = 0;
+        Keypair? session = null;
+        for (int i = 0; i < count; i++)
         {
             if (burst.Verdict[i] != Verdict.Continue)
             {
@@ -72,7 +77,14 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
                 continue;
             }
 
-            if (tunnel.Indices.Find(DataMessage.Receiver(datagram)) is not Keypair keypair)
+            uint receiver = DataMessage.Receiver(datagram);
+            if (session is null || receiver != last)
+            {
+                session = tunnel.Indices.Find(receiver) as Keypair;
+                last = receiver;
+            }
+
+            if (session is not { } keypair)
             {
                 burst.Drop(i, DropReason.InNoStates);
                 continue;

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using TunnelBox.Crypto;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
@@ -14,8 +16,11 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
     private readonly AeadJob[] _jobs = new AeadJob[Burst.Capacity];
     private readonly int[] _slots = new int[Burst.Capacity];
     private AllowedIps<Peer>? _cachedIn;
+    private AllowedIps<Peer>? _cachedInIPv6;
     private Peer? _cachedPeer;
-    private UInt128 _cachedAddress;
+    private Peer? _cachedPeerIPv6;
+    private uint _cachedIPv4;
+    private UInt128 _cachedIPv6;
 
     /// <summary>Gets or sets the inner port's MTU, which caps the padding.</summary>
     public int Mtu { get; set; } = 1420;
@@ -30,52 +35,69 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
     public void Route(Burst burst, long now, Action<Peer> staged)
     {
         AllowedIps<Peer> allowedIps = tunnel.AllowedIps;
-        for (int i = 0; i < burst.Count; i++)
+        int count = burst.Count;
+        nint[] datas = burst.Data;
+        int[] lengths = burst.Length;
+        Verdict[] verdicts = burst.Verdict;
+
+        // Session and endpoint are read once a run of packets to one peer, not once a packet.
+        Peer? last = null;
+        Keypair? keypair = null;
+        Endpoint? endpoint = null;
+        uint receiver = 0;
+        for (int i = 0; i < count; i++)
         {
-            if (burst.Verdict[i] != Verdict.Continue)
+            if (verdicts[i] != Verdict.Continue)
             {
                 continue;
             }
 
-            byte* data = (byte*)burst.Data[i];
-            if (InnerPacket.Measure(data, burst.Length[i]) == 0)
+            byte* data = (byte*)datas[i];
+            if (InnerPacket.Measure(data, lengths[i]) == 0)
             {
                 burst.Drop(i, DropReason.OutInnerHdrError);
                 continue;
             }
 
             Peer? peer = FindPeer(allowedIps, data);
-            if (peer is null)
+            if (!ReferenceEquals(peer, last) || keypair is null)
             {
-                burst.Drop(i, DropReason.OutNoStates);
-                continue;
+                last = peer;
+                keypair = null;
+                if (peer is null)
+                {
+                    burst.Drop(i, DropReason.OutNoStates);
+                    continue;
+                }
+
+                endpoint = peer.Endpoint;
+                if (endpoint is null)
+                {
+                    burst.Peer[i] = peer;
+                    burst.Drop(i, DropReason.OutNoEndpoint);
+                    continue;
+                }
+
+                keypair = peer.Current;
+                if (keypair is null || !keypair.CanSend(now))
+                {
+                    keypair = null;
+                    Stage(burst, i, peer, now);
+                    continue;
+                }
+
+                receiver = keypair.RemoteIndex;
+                if (peer.Staged.Count > 0)
+                {
+                    staged(peer);
+                }
             }
 
-            Endpoint? endpoint = peer.Endpoint;
-            if (endpoint is null)
-            {
-                burst.Peer[i] = peer;
-                burst.Drop(i, DropReason.OutNoEndpoint);
-                continue;
-            }
-
-            Keypair? keypair = peer.Current;
-            if (keypair is null || !keypair.CanSend(now))
-            {
-                Stage(burst, i, peer, now);
-                continue;
-            }
-
-            if (InnerPacket.Carries(data, burst.Length[i], keypair.RemoteIndex))
+            if (InnerPacket.Carries(data, lengths[i], receiver))
             {
                 burst.Peer[i] = peer;
                 burst.Drop(i, DropReason.OutRoutingLoop);
                 continue;
-            }
-
-            if (peer.Staged.Count > 0)
-            {
-                staged(peer);
             }
 
             burst.Keypair[i] = keypair;
@@ -159,8 +181,9 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
         int length = burst.Length[slot];
         burst.Ecn[slot] = length > 0 ? InnerPacket.Ecn(data) : (byte)0;
         int padded = Limits.GetPaddedLength(length, Mtu);
-        new Span<byte>(data + length, padded - length).Clear();
 
+        // At most 15 bytes of padding; what is zeroed beyond is the place of the tag.
+        Vector128.Store(Vector128<byte>.Zero, data + length);
         byte* header = data - DataMessage.HeaderSize;
         DataMessage.WriteHeader(new Span<byte>(header, DataMessage.HeaderSize), keypair.RemoteIndex, counter);
 
@@ -214,23 +237,31 @@ internal sealed unsafe class Outbound(Tunnel tunnel, IPacketAead aead)
         tunnel.WantHandshake(peer, now);
     }
 
+    // A flow's packets follow each other: the last answer of either family is kept, as long as the table is the same.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Peer? FindPeer(AllowedIps<Peer> allowedIps, byte* data)
     {
-        bool four = data[0] >> 4 == 4;
-        UInt128 address = four
-            ? BinaryPrimitives.ReadUInt32BigEndian(new ReadOnlySpan<byte>(data + 16, 4))
-            : BinaryPrimitives.ReadUInt128BigEndian(new ReadOnlySpan<byte>(data + 24, 16));
-        // IPv4 addresses are cached with a mark above their 32 bits that no IPv6 destination in use carries: ::1:a.b.c.d.
-        UInt128 key = four ? address | (UInt128.One << 32) : address;
-        if (ReferenceEquals(allowedIps, _cachedIn) && key == _cachedAddress && (four || address >> 33 != 0))
+        if (data[0] >> 4 == 4)
         {
-            return _cachedPeer;
+            uint address = BinaryPrimitives.ReverseEndianness(Unsafe.ReadUnaligned<uint>(data + 16));
+            return address == _cachedIPv4 && ReferenceEquals(allowedIps, _cachedIn) ? _cachedPeer : FindIPv4(allowedIps, address);
         }
 
-        Peer? peer = four ? allowedIps.FindIPv4((uint)address) : allowedIps.FindIPv6(address);
+        UInt128 wide = BinaryPrimitives.ReadUInt128BigEndian(new ReadOnlySpan<byte>(data + 24, 16));
+        return wide == _cachedIPv6 && ReferenceEquals(allowedIps, _cachedInIPv6) ? _cachedPeerIPv6 : FindIPv6(allowedIps, wide);
+    }
+
+    private Peer? FindIPv4(AllowedIps<Peer> allowedIps, uint address)
+    {
         _cachedIn = allowedIps;
-        _cachedAddress = key;
-        _cachedPeer = peer;
-        return peer;
+        _cachedIPv4 = address;
+        return _cachedPeer = allowedIps.FindIPv4(address);
+    }
+
+    private Peer? FindIPv6(AllowedIps<Peer> allowedIps, UInt128 address)
+    {
+        _cachedInIPv6 = allowedIps;
+        _cachedIPv6 = address;
+        return _cachedPeerIPv6 = allowedIps.FindIPv6(address);
     }
 }

@@ -9,6 +9,12 @@ internal sealed unsafe class Arena : SafeHandle
     /// <summary>Bytes of a chunk, which holds one frame.</summary>
     public const int ChunkSize = 4096;
 
+    /// <summary>
+    /// Bytes that stay free before a received frame, beside the kernel's own 256: its hints. Sealing a small packet in place, with header, tag and outer headers
+    /// around it, then touches no other pair of cache lines than its arrival has.
+    /// </summary>
+    public const int Headroom = 48;
+
     private Arena(nint address, int chunks)
         : base(0, ownsHandle: true)
     {

@@ -46,15 +46,10 @@ internal static unsafe class FrameReader
     /// <param name="ifindex">The device it arrived at.</param>
     public static void Read(Burst burst, int index, byte* frame, int length, int ifindex)
     {
-        burst.Data[index] = (nint)frame;
-        burst.Length[index] = length;
-        burst.Ecn[index] = 0;
-        burst.From[index] = default;
-        burst.To[index] = default;
         int at = EthernetSize;
         if (length < at)
         {
-            burst.Drop(index, DropReason.InOuterHdrError);
+            Refuse(burst, index, frame, length);
             return;
         }
 
@@ -81,7 +76,7 @@ internal static unsafe class FrameReader
         };
         if (!read)
         {
-            burst.Drop(index, DropReason.InOuterHdrError);
+            Refuse(burst, index, frame, length);
         }
     }
 
@@ -123,7 +118,7 @@ internal static unsafe class FrameReader
             burst.Ecn[index] = (byte)(ip[1] & 3);
             burst.From[index] = new EndpointAddress(Address(ip + 12), port, false, 0);
             burst.To[index] = new SourceAddress(Address(ip + 16), arrival);
-            if (Checksum.Fold(Checksum.Sum(ip, IPv4Size)) != 0xFFFF)
+            if (Checksum.Fold(Checksum.SumHeader(ip)) != 0xFFFF)
             {
                 burst.Drop(index, DropReason.InOuterHdrError);
             }
@@ -137,9 +132,19 @@ internal static unsafe class FrameReader
         }
     }
 
+    private static void Refuse(Burst burst, int index, byte* frame, int length)
+    {
+        burst.Data[index] = (nint)frame;
+        burst.Length[index] = length;
+        burst.Ecn[index] = 0;
+        burst.From[index] = default;
+        burst.To[index] = default;
+        burst.Drop(index, DropReason.InOuterHdrError);
+    }
+
     private static bool ReadIPv4(Burst burst, int index, byte* ip, int length, int ifindex)
     {
-        if (length < IPv4Size + UdpSize || ip[0] != 0x45 || ip[9] != Udp || Checksum.Fold(Checksum.Sum(ip, IPv4Size)) != 0xFFFF)
+        if (length < IPv4Size + UdpSize || ip[0] != 0x45 || ip[9] != Udp || Checksum.Fold(Checksum.SumHeader(ip)) != 0xFFFF)
         {
             return false;
         }

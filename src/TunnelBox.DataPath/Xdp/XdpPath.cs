@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.Protocol;
 
@@ -16,9 +17,15 @@ internal readonly record struct XdpWay(UInt128 Source, ulong OwnMac, ulong NextM
 /// <summary>The headers of every datagram to one endpoint, made once; only lengths, mark, identification and checksums differ.</summary>
 internal sealed unsafe class XdpPath
 {
-    private readonly byte[] _headers;
+    /// <summary>Bytes before a payload's place that <see cref="Build"/> may write: one store of all headers.</summary>
+    public const int Room = 64;
+
+    // The headers stand at the end, so that one store of 64 bytes ends where the payload begins.
+    private readonly byte[] _template = new byte[Room];
+    private readonly int _largest = -1;
     private readonly bool _isIPv6;
     private readonly ulong _pseudoSum;
+    private readonly ulong _headerSum;
     private int _used;
 
     /// <summary>Makes a path.</summary>
@@ -29,7 +36,6 @@ internal sealed unsafe class XdpPath
     {
         Way = way;
         _isIPv6 = remote.IsIPv6;
-        _headers = [];
         if (way is not { } known)
         {
             return;
@@ -37,14 +43,16 @@ internal sealed unsafe class XdpPath
 
         int ip = FrameReader.EthernetSize;
         int udp = ip + (_isIPv6 ? FrameReader.IPv6Size : FrameReader.IPv4Size);
-        _headers = new byte[udp + FrameReader.UdpSize];
+        HeaderSize = udp + FrameReader.UdpSize;
+        _largest = Math.Min(XdpQueue.LargestPayload, known.Mtu - (HeaderSize - FrameReader.EthernetSize));
+        Span<byte> frame = _template.AsSpan(Room - HeaderSize);
         Span<byte> mac = stackalloc byte[8];
         BinaryPrimitives.WriteUInt64BigEndian(mac, known.NextMac);
-        mac[2..].CopyTo(_headers);
+        mac[2..].CopyTo(frame);
         BinaryPrimitives.WriteUInt64BigEndian(mac, known.OwnMac);
-        mac[2..].CopyTo(_headers.AsSpan(6));
-        BinaryPrimitives.WriteUInt16BigEndian(_headers.AsSpan(12), _isIPv6 ? FrameReader.IPv6 : FrameReader.IPv4);
-        fixed (byte* headers = _headers)
+        mac[2..].CopyTo(frame[6..]);
+        BinaryPrimitives.WriteUInt16BigEndian(frame[12..], _isIPv6 ? FrameReader.IPv6 : FrameReader.IPv4);
+        fixed (byte* headers = frame)
         {
             byte* addresses;
             if (_isIPv6)
@@ -64,6 +72,7 @@ internal sealed unsafe class XdpPath
                 addresses = headers + ip + 12;
                 BinaryPrimitives.WriteUInt32BigEndian(new Span<byte>(addresses, 4), (uint)known.Source);
                 BinaryPrimitives.WriteUInt32BigEndian(new Span<byte>(addresses + 4, 4), (uint)remote.Address);
+                _headerSum = Checksum.SumHeader(headers + ip);
             }
 
             BinaryPrimitives.WriteUInt16BigEndian(new Span<byte>(headers + udp, 2), port);
@@ -78,13 +87,12 @@ internal sealed unsafe class XdpPath
     public XdpWay? Way { get; }
 
     /// <summary>Gets the bytes of all headers; 0 when the kernel must send.</summary>
-    public int HeaderSize => _headers.Length;
+    public int HeaderSize { get; }
 
     /// <summary>Gets a value indicating whether a datagram of this size goes this way.</summary>
     /// <param name="payload">Its payload in bytes.</param>
     /// <returns>False where the kernel must send it.</returns>
-    public bool Takes(int payload) =>
-        HeaderSize > 0 && payload <= XdpQueue.LargestPayload && payload + HeaderSize - FrameReader.EthernetSize <= Way.GetValueOrDefault().Mtu;
+    public bool Takes(int payload) => payload <= _largest;
 
     /// <summary>Notes that a packet wanted to go this way.</summary>
     public void Use()
@@ -101,38 +109,37 @@ internal sealed unsafe class XdpPath
     public bool WasUsed() => Interlocked.Exchange(ref _used, 0) != 0;
 
     /// <summary>Copies a payload into a frame and puts the headers before it.</summary>
-    /// <param name="to">Where the payload goes; <see cref="HeaderSize"/> bytes before it are written too.</param>
+    /// <param name="to">Where the payload goes; <see cref="Room"/> bytes before it are written too.</param>
     /// <param name="from">The payload.</param>
     /// <param name="length">Its bytes.</param>
     /// <param name="tos">Type of service or traffic class.</param>
     /// <param name="identification">IPv4's identification, since the packet may be broken up on its way.</param>
     public void Build(byte* to, byte* from, int length, byte tos, ushort identification)
     {
-        int size = _headers.Length;
-        byte* udp = to - FrameReader.UdpSize;
-        byte* ip = to - size + FrameReader.EthernetSize;
-        fixed (byte* headers = _headers)
-        {
-            Unsafe.CopyBlockUnaligned(to - size, headers, (uint)size);
-        }
-
+        Vector512.LoadUnsafe(ref _template[0]).Store(to - Room);
         ushort wireLength = BinaryPrimitives.ReverseEndianness((ushort)(length + FrameReader.UdpSize));
-        Unsafe.WriteUnaligned(udp + 4, wireLength);
         ulong sum = Checksum.CopyAndSum(to, from, length, _pseudoSum + wireLength + wireLength);
         ushort checksum = (ushort)~Checksum.Fold(sum);
-        Unsafe.WriteUnaligned(udp + 6, checksum == 0 ? (ushort)0xFFFF : checksum);
+        byte* udp = to - FrameReader.UdpSize;
+
+        // Length and checksum in one store.
+        Unsafe.WriteUnaligned(udp + 4, wireLength | ((uint)(checksum == 0 ? (ushort)0xFFFF : checksum) << 16));
         if (_isIPv6)
         {
+            byte* ip = udp - FrameReader.IPv6Size;
             ip[0] = (byte)(0x60 | (tos >> 4));
             ip[1] = (byte)(tos << 4);
             Unsafe.WriteUnaligned(ip + 4, wireLength);
         }
         else
         {
-            ip[1] = tos;
-            Unsafe.WriteUnaligned(ip + 2, BinaryPrimitives.ReverseEndianness((ushort)(length + FrameReader.UdpSize + FrameReader.IPv4Size)));
-            Unsafe.WriteUnaligned(ip + 4, BinaryPrimitives.ReverseEndianness(identification));
-            Unsafe.WriteUnaligned(ip + 10, (ushort)~Checksum.Fold(Checksum.Sum(ip, FrameReader.IPv4Size)));
+            // What varies is added to the sum of what does not.
+            byte* ip = udp - FrameReader.IPv4Size;
+            ushort total = BinaryPrimitives.ReverseEndianness((ushort)(length + FrameReader.UdpSize + FrameReader.IPv4Size));
+            ushort number = BinaryPrimitives.ReverseEndianness(identification);
+            Unsafe.WriteUnaligned(ip, 0x45u | ((uint)tos << 8) | ((uint)total << 16));
+            Unsafe.WriteUnaligned(ip + 4, number);
+            Unsafe.WriteUnaligned(ip + 10, (ushort)~Checksum.Fold(_headerSum + ((uint)tos << 8) + total + number));
         }
     }
 }

@@ -24,6 +24,7 @@ internal sealed unsafe class XdpPort : IPort
     private XdpPath? _lastPath;
     private ushort _identification = (ushort)Random.Shared.Next();
     private int _turn;
+    private bool _sent;
 
     /// <summary>Makes a port; nothing is owned.</summary>
     /// <param name="udp">The worker's sockets.</param>
@@ -85,7 +86,10 @@ internal sealed unsafe class XdpPort : IPort
             queue.Receive(burst);
         }
 
-        if ((++_turn % SocketsEvery == 0 || burst.Count == before) && burst.Count < Burst.Capacity)
+        // Whoever only sends is as busy as one that receives; idle is who does neither.
+        bool idle = burst.Count == before && !_sent;
+        _sent = false;
+        if ((++_turn % SocketsEvery == 0 || idle) && burst.Count < Burst.Capacity)
         {
             _udp.Receive(burst);
         }
@@ -97,6 +101,7 @@ internal sealed unsafe class XdpPort : IPort
     public void Send(Burst burst)
     {
         ArgumentNullException.ThrowIfNull(burst);
+        _sent = true;
         if (_transmit is not { } queue)
         {
             _udp.Send(burst);

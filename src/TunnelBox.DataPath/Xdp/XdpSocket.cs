@@ -161,7 +161,7 @@ internal sealed unsafe class XdpSocket : IDisposable
 
     private int Register(Arena arena)
     {
-        xdp_umem_reg memory = new() { addr = (ulong)arena.Address, len = arena.Length, chunk_size = Arena.ChunkSize };
+        xdp_umem_reg memory = new() { addr = (ulong)arena.Address, len = arena.Length, chunk_size = Arena.ChunkSize, headroom = Arena.Headroom };
         return LibC.setsockopt(Descriptor, Definitions.SOL_XDP, Definitions.XDP_UMEM_REG, &memory, (uint)sizeof(xdp_umem_reg));
     }
 

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using TunnelBox.DataPath.Steering;
 using TunnelBox.DataPath.Xdp;
 using TunnelBox.Linux.Libc;
 
@@ -9,8 +11,8 @@ namespace TunnelBox.Benchmarks.Stages;
 /// </summary>
 internal sealed unsafe class MemoryDevice : IDisposable
 {
-    /// <summary>Bytes that the kernel leaves free before a received frame (XDP_PACKET_HEADROOM).</summary>
-    public const int Headroom = 256;
+    /// <summary>Bytes that the kernel leaves free before a received frame (XDP_PACKET_HEADROOM), and those that we ask it for.</summary>
+    public const int Headroom = 256 + Arena.Headroom;
 
     private const int RingBytes = 64 * 1024;
     private readonly FileDescriptor _memory;
@@ -69,6 +71,7 @@ internal sealed unsafe class MemoryDevice : IDisposable
         {
             xdp_desc sent = other._transmit.Descriptor(i);
             Arrive(new ReadOnlySpan<byte>(other._arena.Address + sent.addr, (int)sent.len), i);
+            Explain(i);
             other._completion.Frame(i) = sent.addr;
         }
 
@@ -116,10 +119,30 @@ internal sealed unsafe class MemoryDevice : IDisposable
         _receive.Descriptor(ahead) = new xdp_desc { addr = at, len = (uint)frame.Length };
     }
 
+    // What the XDP program writes in front of a frame of the encrypted side.
+    private void Explain(uint ahead)
+    {
+        xdp_desc frame = _receive.Descriptor(ahead);
+        Unsafe.WriteUnaligned(_arena.Address + frame.addr - PacketHints.Size, new PacketHints
+        {
+            Magic = PacketHints.ExpectedMagic,
+            Present = HintFields.Network | HintFields.Transport | HintFields.Payload,
+            Network = 14,
+            Transport = 34,
+            Payload = 42,
+            PayloadLength = (ushort)(frame.len - 42),
+            IPVersion = 4,
+            Protocol = 17,
+        });
+    }
+
     private void Show(int count)
     {
         _fill.Release((uint)count);
         _receive.Submit((uint)count);
+
+        // What was written here must not still be on its way to the cache when the worker's time begins.
+        Interlocked.MemoryBarrier();
     }
 
     private XdpRing Map(int place, uint entries, int entrySize)

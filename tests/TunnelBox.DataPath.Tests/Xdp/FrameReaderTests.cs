@@ -163,16 +163,16 @@ public sealed unsafe class FrameReaderTests
         var to = EndpointAddress.From(IPEndPoint.Parse(remote));
         UInt128 from = EndpointAddress.From(new IPEndPoint(IPAddress.Parse(source), 1)).Address;
         var path = new XdpPath(to, XdpLab.Port, new XdpWay(from, 0x020000000001, 0x020000000002, 64, 1500));
-        byte[] frame = new byte[path.HeaderSize + payload.Length];
-        fixed (byte* at = frame)
+        byte[] chunk = new byte[XdpPath.Room + payload.Length];
+        fixed (byte* at = chunk)
         {
             fixed (byte* data = payload.Length == 0 ? new byte[1] : payload)
             {
-                path.Build(at + path.HeaderSize, data, payload.Length, tos, 0xABCD);
+                path.Build(at + XdpPath.Room, data, payload.Length, tos, 0xABCD);
             }
         }
 
-        return frame;
+        return chunk[(XdpPath.Room - path.HeaderSize)..];
     }
 
     private static void Read(Burst burst, byte[] frame, Action<nint, int> look)

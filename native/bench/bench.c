@@ -1,0 +1,112 @@
+// The limit that bench-xdp holds the gateway against: a bare AF_XDP forwarder, and the sender and the counter around it. Every part ends by itself.
+#include "bench.h"
+#include <limits.h>
+#include <signal.h>
+
+static volatile sig_atomic_t signalled;
+
+static void on_signal(int number)
+{
+    (void)number;
+    signalled = 1;
+}
+
+void give_up(const char *what, int error)
+{
+    fprintf(stderr, "bench: %s: %s\n", what, strerror(error < 0 ? -error : error));
+    exit(1);
+}
+
+uint64_t nanoseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool stopped(void)
+{
+    return signalled;
+}
+
+unsigned device(const char *name)
+{
+    unsigned index = if_nametoindex(name);
+    if (!index) {
+        give_up(name, errno);
+    }
+
+    return index;
+}
+
+static const char *object_path(void)
+{
+    static char path[PATH_MAX + 16];
+    ssize_t length = readlink("/proc/self/exe", path, PATH_MAX);
+    if (length < 0) {
+        give_up("/proc/self/exe", errno);
+    }
+
+    path[length] = 0;
+    char *slash = strrchr(path, '/');
+    strcpy(slash + 1, "wire.bpf.o");
+    return path;
+}
+
+struct wire load(const char *name, unsigned ifindex, unsigned target, uint16_t tunnel_port)
+{
+    struct wire wire = {0};
+    wire.object = bpf_object__open_file(object_path(), NULL);
+    if (!wire.object) {
+        give_up("wire.bpf.o", errno);
+    }
+
+    struct constants constants = {target, tunnel_port};
+    struct bpf_map *map;
+    bpf_object__for_each_map(map, wire.object)
+    {
+        size_t size = 0;
+        if (strstr(bpf_map__name(map), ".rodata") && bpf_map__initial_value(map, &size) && size == sizeof constants) {
+            int error = bpf_map__set_initial_value(map, &constants, size);
+            if (error) {
+                give_up("constants of the program", error);
+            }
+        }
+    }
+
+    wire.program = bpf_object__find_program_by_name(wire.object, name);
+    int error = bpf_object__load(wire.object);
+    if (error) {
+        give_up("loading the program", error);
+    }
+
+    if (ifindex) {
+        wire.link = bpf_program__attach_xdp(wire.program, (int)ifindex);
+        if (!wire.link) {
+            give_up("attaching the program", errno);
+        }
+    }
+
+    return wire;
+}
+
+int main(int argc, char **argv)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    if (argc == 5 && !strcmp(argv[1], "forward")) {
+        return forward(argv[2], argv[3], atof(argv[4]));
+    }
+
+    if (argc == 8 && !strcmp(argv[1], "generate")) {
+        return generate(argv[2], argv[3], argv[4], argv[5], atoi(argv[6]), atof(argv[7]));
+    }
+
+    if (argc == 5 && !strcmp(argv[1], "count")) {
+        return count(argv[2], (uint16_t)atoi(argv[3]), atof(argv[4]));
+    }
+
+    fprintf(stderr, "Usage: bench forward IN OUT SECONDS | generate OUT MAC SOURCE DESTINATION BYTES SECONDS | count IN TUNNEL-PORT SECONDS\n");
+    return 2;
+}

@@ -1,0 +1,36 @@
+// What the parts of the limit share: loading a program of wire.bpf.o, time, and sentences about what failed.
+#pragma once
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+// The constants of wire.bpf.c.
+struct constants {
+    uint32_t target;
+    uint32_t tunnel_port;
+};
+
+struct wire {
+    struct bpf_object *object;
+    struct bpf_program *program;
+    struct bpf_link *link;
+};
+
+__attribute__((noreturn)) void give_up(const char *what, int error);
+uint64_t nanoseconds(void);
+bool stopped(void);
+unsigned device(const char *name);
+// Loads one program; attached to a device unless ifindex is 0.
+struct wire load(const char *program, unsigned ifindex, unsigned target, uint16_t tunnel_port);
+
+int forward(const char *in, const char *out, double seconds);
+int generate(const char *out, const char *mac, const char *source, const char *destination, int bytes, double seconds);
+int count(const char *in, uint16_t tunnel_port, double seconds);
