@@ -230,7 +230,8 @@ public sealed unsafe class XdpOuter : IDisposable
             {
                 XdpSocket? lender = sockets.Count == 0 ? null : sockets[0];
                 XdpSocket? socket = XdpSocket.Open(
-                    _arena, Device, _ifindex, (uint)sockets.Count, lender, (uint)frames, _program.GenericReason, out int error, out string problem);
+                    _arena, Device, _ifindex, (uint)sockets.Count, lender, (uint)frames, _program.GenericReason, out int error, out string problem,
+                    sockets.Count * 2 * frames);
                 if (socket is not null)
                 {
                     sockets.Add(socket);

@@ -29,7 +29,7 @@ internal sealed unsafe class XdpQueue : IDisposable
     private int _sendError;
     private bool _stalled;
 
-    /// <summary>Takes a bound socket and the frames of its own, and offers the kernel those to receive into.</summary>
+    /// <summary>Takes a bound socket and the frames of its own; the first half of them the socket has offered the kernel to receive into.</summary>
     /// <param name="arena">The memory.</param>
     /// <param name="socket">The socket, owned from now on.</param>
     /// <param name="ifindex">The device: where received datagrams say they arrived.</param>
@@ -42,14 +42,10 @@ internal sealed unsafe class XdpQueue : IDisposable
         _ifindex = ifindex;
         _receiveFrames = frames;
         _free = new ulong[frames];
-        XdpRing fill = socket.Fill;
         for (int i = 0; i < frames; i++)
         {
-            fill.Frame((uint)i) = (ulong)(firstChunk + i) * Arena.ChunkSize;
             _free[_freeCount++] = (ulong)(firstChunk + frames + i) * Arena.ChunkSize;
         }
-
-        fill.Submit((uint)frames);
     }
 
     /// <summary>Gets the socket.</summary>

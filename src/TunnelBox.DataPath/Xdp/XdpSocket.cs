@@ -69,9 +69,10 @@ internal sealed unsafe class XdpSocket : IDisposable
     /// <param name="genericReason">Why the program runs in generic mode, or null when the driver runs it.</param>
     /// <param name="error">0, or −errno of what failed: EINVAL of a queue that the device does not have.</param>
     /// <param name="problem">What failed, one sentence.</param>
+    /// <param name="firstChunk">The first of <paramref name="entries"/> chunks to receive into, which the kernel has from the start; −1 for none.</param>
     /// <returns>The socket, or null.</returns>
     public static XdpSocket? Open(
-        Arena arena, string device, int ifindex, uint queue, XdpSocket? lender, uint entries, string? genericReason, out int error, out string problem)
+        Arena arena, string device, int ifindex, uint queue, XdpSocket? lender, uint entries, string? genericReason, out int error, out string problem, int firstChunk = -1)
     {
         int fd = LibC.socket(Definitions.AF_XDP, Definitions.SOCK_RAW | Definitions.SOCK_CLOEXEC, 0);
         error = Math.Min(fd, 0);
@@ -93,7 +94,7 @@ internal sealed unsafe class XdpSocket : IDisposable
         {
             problem = $"no XDP on {device}: the rings cannot be set up: {Errno.Describe(error)}; use the UDP port";
         }
-        else if ((error = socket.Bind(ifindex, lender, genericReason)) < 0)
+        else if ((error = socket.OfferAndBind(firstChunk, entries, ifindex, lender, genericReason)) < 0)
         {
             problem = error == -Definitions.EBUSY
                 ? $"no XDP on {device}: another process holds queue {queue}, or frames of a socket before are still under way; end it, or use the UDP port"
@@ -194,6 +195,18 @@ internal sealed unsafe class XdpSocket : IDisposable
         Receive = receive!;
         Transmit = transmit!;
         return Math.Min(Math.Min(first, second), Math.Min(third, fourth));
+    }
+
+    // A card that is given the queue with nothing to receive into counts frames as dropped, and waits until it is woken.
+    private int OfferAndBind(int firstChunk, uint frames, int ifindex, XdpSocket? lender, string? genericReason)
+    {
+        for (uint i = 0; firstChunk >= 0 && i < frames; i++)
+        {
+            Fill.Frame(i) = ((ulong)firstChunk + i) * Arena.ChunkSize;
+        }
+
+        Fill.Submit(firstChunk >= 0 ? frames : 0);
+        return Bind(ifindex, lender, genericReason);
     }
 
     private int Bind(int ifindex, XdpSocket? lender, string? genericReason)

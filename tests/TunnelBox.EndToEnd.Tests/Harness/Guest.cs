@@ -1,0 +1,168 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text.RegularExpressions;
+
+namespace TunnelBox.EndToEnd.Tests.Harness;
+
+/// <summary>
+/// A virtual machine with a kernel of its own, started by <c>interop/vm/run</c>. Its network card <c>eth0</c> is joined to
+/// <see cref="Link"/> in a namespace here; its tunnel is <see cref="Tunnel"/>, ours or the kernel's. It is the first end of a
+/// <see cref="TunnelPair"/>'s addresses.
+/// </summary>
+internal sealed partial class Guest
+{
+    /// <summary>The device in the namespace that the guest's card is joined to.</summary>
+    public const string Link = "vm0";
+
+    /// <summary>The guest's tunnel.</summary>
+    public const string Tunnel = "wg0";
+
+    private const string Libraries = "/usr/lib/x86_64-linux-gnu";
+
+    private static readonly ConcurrentDictionary<string, Lazy<Task<string>>> s_kernels = new();
+    private static int s_port = 30000;
+
+    private readonly Lab _lab;
+    private readonly RunningProcess _machine;
+    private int _commands;
+
+    private Guest(Lab lab, NetworkNamespace space, RunningProcess machine, TunnelKeys keys)
+    {
+        _lab = lab;
+        Space = space;
+        _machine = machine;
+        Keys = keys;
+    }
+
+    /// <summary>The namespace at the other end of its wire.</summary>
+    public NetworkNamespace Space { get; }
+
+    /// <summary>The key pair of its tunnel.</summary>
+    public TunnelKeys Keys { get; }
+
+    /// <summary>Boots one and waits until its card has a carrier and both ends of the wire their outer addresses.</summary>
+    /// <param name="lab">The lab, which ends it.</param>
+    /// <param name="kernel">Which kernel: sid or backports.</param>
+    /// <param name="card">The model of the card, as QEMU names it.</param>
+    /// <param name="limitSeconds">When it is ended at the latest.</param>
+    /// <param name="cpus">Its processors: a card has as many queues in use.</param>
+    public static async Task<Guest> BootAsync(Lab lab, string kernel, string card, int limitSeconds = 120, int cpus = 2)
+    {
+        string folder = await s_kernels.GetOrAdd(kernel, static name => new Lazy<Task<string>>(() => FetchAsync(name))).Value;
+        NetworkNamespace space = await lab.NamespaceAsync();
+        string console = Path.Combine(lab.Folder, "console");
+        string program = TunnelProgram.Default.Expect().Path;
+        string[] words =
+        [
+            Script("run"), "--kernel", folder, "--nic", card, "--netns", space.Name, "--tap", Link, "--cpus", cpus.ToString(),
+            "--limit", limitSeconds.ToString(), "--console", console,
+            "--add", $"{program}:/usr/bin/tunnelbox", "--add", $"{TunnelProgram.Tunnelctl}:/usr/bin/tunnelctl",
+            "--add", $"{Libraries}/libsodium.so.23", "--add", $"{Libraries}/libbpf.so.1", "--add", $"{Libraries}/libssl.so.3",
+        ];
+        RunningProcess machine = await lab.StartAsync(words, new Dictionary<string, string?> { ["TMPDIR"] = lab.Folder });
+        lab.Report(() => $"--- guest in {space.Name}{(machine.HasExited ? " (ended)" : "")}:\n{Tail(machine.Output)}{Tail(machine.Error)}"
+            + $"--- its console:\n{(File.Exists(console) ? Tail(File.ReadAllText(console)) : "")}");
+        var guest = new Guest(lab, space, machine, await TunnelKeys.MakeAsync(lab.Deadline));
+        await guest.RunAsync("true");
+        await space.IpAsync($"address add {TunnelPair.SecondOuter4}/24 dev {Link}");
+        await space.IpAsync($"address add {TunnelPair.SecondOuter6}/64 dev {Link} nodad");
+        await guest.RunAsync($"ip link set eth0 up; ip address add {TunnelPair.FirstOuter4}/24 dev eth0; ip address add {TunnelPair.FirstOuter6}/64 dev eth0 nodad");
+        await guest.UntilAsync("[ \"$(cat /sys/class/net/eth0/carrier)\" = 1 ]", 20);
+        return guest;
+    }
+
+    /// <summary>Runs commands, one call after the other, in the guest's one shell, which keeps its variables and background jobs.</summary>
+    /// <returns>Their exit code, and what they wrote to either stream.</returns>
+    public async Task<CommandResult> TryAsync(string commands)
+    {
+        int from = _machine.Output.Length;
+        string mark = $"\n#{++_commands} ";
+        await _machine.WriteAsync($"{{ {commands}\n}} </dev/null 2>&1; echo; echo \"{mark.Trim()} $?\"\n");
+        await Eventually.TrueAsync(
+            () => Task.FromResult(
+                (_machine.Output.IndexOf(mark, from, StringComparison.Ordinal) is > -1 and int at && _machine.Output.IndexOf('\n', at + 1) > -1)
+                || (_machine.HasExited ? throw new InvalidOperationException(
+                    $"The guest ended before it had run `{commands}`:\n{_machine.Error}{Tail(_machine.Output)}") : false)),
+            () => $"The guest never ended `{commands}`:\n{_machine.Output[from..]}",
+            _lab.Deadline);
+        string output = _machine.Output;
+        int end = output.IndexOf(mark, from, StringComparison.Ordinal);
+        int code = int.Parse(output[(end + mark.Length)..output.IndexOf('\n', end + 1)], CultureInfo.InvariantCulture);
+        return new CommandResult(commands, code, output[from..end].TrimEnd('\n') + "\n", "");
+    }
+
+    /// <summary>Runs commands in the guest and demands success of the last.</summary>
+    public async Task<string> RunAsync(string commands) => (await TryAsync(commands)).Expect().Output;
+
+    /// <summary>Asks in the guest, ten times a second, until a condition holds.</summary>
+    public Task<string> UntilAsync(string condition, int seconds) => RunAsync(
+        $"left={seconds * 10}; until {{ {condition}; }} >/dev/null 2>&1; do left=$((left - 1)); [ $left -gt 0 ] || {{ echo 'never: {condition.Replace("'", "", StringComparison.Ordinal)}'; false; break; }}; sleep 0.1; done");
+
+    /// <summary>Starts our daemon as the guest's tunnel; its log goes to /tmp/log and to the console.</summary>
+    /// <param name="settings">Settings as environment variables, for example <c>TUNNELBOX__WORKERS=2</c>.</param>
+    public async Task StartDaemonAsync(params string[] settings)
+    {
+        await RunAsync(
+            $"mkfifo -m 600 /tmp/said 2>/dev/null; tee -a /tmp/log </tmp/said >/dev/ttyS0 & env {string.Join(' ', settings)} tunnelbox -f {Tunnel} >/tmp/said 2>&1 & echo $! >/tmp/daemon");
+        await UntilAsync($"[ -S /run/wireguard/{Tunnel}.sock ] && wg show {Tunnel}", 40);
+    }
+
+    /// <summary>Sends the daemon a signal and waits for its end.</summary>
+    public Task<string> EndDaemonAsync(string signal) =>
+        RunAsync($"kill -{signal} $(cat /tmp/daemon); wait $(cat /tmp/daemon); ! ip link show {Tunnel}");
+
+    /// <summary>Gives the guest's tunnel its key, port, addresses and its one peer.</summary>
+    /// <param name="peer">The other end.</param>
+    /// <param name="outerIpv6">Whether the endpoint is an IPv6 address.</param>
+    /// <param name="preshared">The preshared key, base64; none when null.</param>
+    public Task<string> JoinAsync(TunnelEnd peer, bool outerIpv6 = false, string? preshared = null)
+    {
+        string endpoint = outerIpv6 ? $"[{TunnelPair.SecondOuter6}]:{TunnelPair.SecondPort}" : $"{TunnelPair.SecondOuter4}:{TunnelPair.SecondPort}";
+        return RunAsync($"""
+            umask 077; echo {Keys.Private} >/tmp/key; echo '{preshared}' >/tmp/psk
+            wg set {Tunnel} listen-port {TunnelPair.FirstPort} private-key /tmp/key peer {peer.Keys.Public} {(preshared is null ? "" : "preshared-key /tmp/psk")} \
+                allowed-ips {TunnelPair.Second4}/32,{TunnelPair.Second6}/128 endpoint {endpoint} &&
+            ip address add {TunnelPair.First4}/24 dev {Tunnel} && ip address add {TunnelPair.First6}/64 dev {Tunnel} nodad &&
+            ip link set {Tunnel} mtu 1420 up
+            """);
+    }
+
+    /// <summary>Sends random bytes over TCP out of the guest and compares the SHA-256 of both ends.</summary>
+    public async Task ExpectSentAsync(string address, int bytes)
+    {
+        string port = Interlocked.Increment(ref s_port).ToString();
+        await using RunningProcess receiver = await Space.StartAsync([.. Agent.Command, "tcp-receive", address, port]);
+        await receiver.WaitForOutputAsync("ready", _lab.Deadline);
+        string sent = await RunAsync($"head -c {bytes} /dev/urandom >/tmp/data; sha256sum </tmp/data; nc {address} {port} </tmp/data");
+        CommandResult received = (await receiver.WaitAsync(_lab.Deadline)).Expect();
+        Assert.Equal($"{bytes} {sent.Split(' ')[0]}", received.Output.Split('\n')[1], ignoreCase: true);
+    }
+
+    /// <summary>Sends random bytes over TCP into the guest and compares the SHA-256 of both ends.</summary>
+    public async Task ExpectReceivedAsync(string address, int bytes)
+    {
+        string port = Interlocked.Increment(ref s_port).ToString();
+        await RunAsync($"nc -l -p {port} >/tmp/data & receiver=$!");
+        await UntilAsync($"netstat -ltn | grep -q :{port}", 5);
+        CommandResult sent = await Space.RunAsync([.. Agent.Command, "tcp-send", address, port, bytes.ToString()]);
+        string received = await RunAsync("wait $receiver; echo \"$(stat -c %s /tmp/data) $(sha256sum </tmp/data)\"");
+        Assert.Equal(sent.Output.Trim(), received.Split("  ")[0], ignoreCase: true);
+    }
+
+    /// <summary>Frames that each queue of the card has received.</summary>
+    public async Task<long[]> ReceivedByQueueAsync() =>
+        [.. ReceivedPackets().Matches(await RunAsync("ethtool -S eth0")).Select(match => long.Parse(match.Groups["count"].ValueSpan, CultureInfo.InvariantCulture))];
+
+    private static async Task<string> FetchAsync(string kernel)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(10));
+        return (await RunningProcess.RunAsync([Script("fetch"), kernel], limit.Token)).Expect().Output.Trim();
+    }
+
+    private static string Script(string name) => Path.Combine(TunnelProgram.Root, "interop", "vm", name);
+
+    private static string Tail(string text) => string.Join('\n', text.Split('\n').TakeLast(40)) + "\n";
+
+    [GeneratedRegex("rx_queue_[0-9]+_packets: (?<count>[0-9]+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex ReceivedPackets();
+}
