@@ -17,6 +17,9 @@ internal static class Nfnetlink
     public const ushort NFT_MSG_NEWRULE = (NFNL_SUBSYS_NFTABLES << 8) | 6;
     public const ushort NFT_MSG_GETRULE = (NFNL_SUBSYS_NFTABLES << 8) | 7;
 
+    public const ushort NFT_MSG_GETSET = (NFNL_SUBSYS_NFTABLES << 8) | 10;
+    public const ushort NFT_MSG_GETSETELEM = (NFNL_SUBSYS_NFTABLES << 8) | 13;
+
     public const ushort NLM_F_APPEND = 0x800;
     public const ushort NLA_F_NESTED = 0x8000;
 
@@ -32,6 +35,16 @@ internal static class Nfnetlink
     public const ushort NFTA_RULE_CHAIN = 2;
     public const ushort NFTA_RULE_HANDLE = 3;
     public const ushort NFTA_RULE_EXPRESSIONS = 4;
+    public const ushort NFTA_SET_TABLE = 1;
+    public const ushort NFTA_SET_NAME = 2;
+    public const ushort NFTA_SET_FLAGS = 3;
+    public const ushort NFTA_SET_ELEM_LIST_TABLE = 1;
+    public const ushort NFTA_SET_ELEM_LIST_SET = 2;
+    public const ushort NFTA_SET_ELEM_LIST_ELEMENTS = 3;
+    public const ushort NFTA_SET_ELEM_KEY = 1;
+    public const ushort NFTA_SET_ELEM_DATA = 2;
+    public const ushort NFTA_SET_ELEM_FLAGS = 3;
+    public const ushort NFTA_SET_ELEM_KEY_END = 10;
     public const ushort NFTA_LIST_ELEM = 1;
     public const ushort NFTA_EXPR_NAME = 1;
     public const ushort NFTA_EXPR_DATA = 2;
@@ -55,6 +68,10 @@ internal static class Nfnetlink
     public const ushort NFTA_FIB_DREG = 1;
     public const ushort NFTA_FIB_RESULT = 2;
     public const ushort NFTA_FIB_FLAGS = 3;
+    public const ushort NFTA_LOOKUP_SET = 1;
+    public const ushort NFTA_LOOKUP_SREG = 2;
+    public const ushort NFTA_LOOKUP_DREG = 3;
+    public const ushort NFTA_LOOKUP_FLAGS = 5;
     public const ushort NFTA_IMMEDIATE_DREG = 1;
     public const ushort NFTA_IMMEDIATE_DATA = 2;
 
@@ -69,6 +86,10 @@ internal static class Nfnetlink
     public const uint NFT_PAYLOAD_NETWORK_HEADER = 1;
     public const uint NFT_FIB_RESULT_ADDRTYPE = 3;
     public const uint NFTA_FIB_F_SADDR = 1;
+    public const uint NFT_SET_INTERVAL = 4;
+    public const uint NFT_SET_ELEM_INTERVAL_END = 1;
+    public const uint NFT_SET_ELEM_CATCHALL = 2;
+    public const uint NFT_LOOKUP_F_INV = 1;
     public const uint NF_DROP = 0;
     public const int IFNAMSIZ = 16;
 

@@ -97,7 +97,14 @@ public sealed record NftVerdict(NftOutcome Outcome, string Where)
             {
                 (bool? matches, int code, string target) = Judge(rule);
                 bool sure = certain && matches == true;
-                if (matches == false || code == Registers.NoVerdict)
+                string where = $"rule {rule.Handle} of chain {rule.Chain} in table {rule.Table}";
+                if (matches is null && code == Registers.AnyVerdict)
+                {
+                    (MayDrop, MayAccept) = (MayDrop ?? where, true);
+                    continue;
+                }
+
+                if (matches == false || code is Registers.NoVerdict or Registers.AnyVerdict)
                 {
                     continue;
                 }
@@ -116,7 +123,6 @@ public sealed record NftVerdict(NftOutcome Outcome, string Where)
                     continue;
                 }
 
-                string where = $"rule {rule.Handle} of chain {rule.Chain} in table {rule.Table}";
                 if (sure || code is -3 or -4)
                 {
                     Decided = code is -3 or -4 ? Decided : where;
@@ -135,7 +141,7 @@ public sealed record NftVerdict(NftOutcome Outcome, string Where)
 
         private (bool? Matches, int Code, string Target) Judge(NftRule rule)
         {
-            Registers registers = new(packet);
+            Registers registers = new(rules, rule, packet);
             bool? matches = true;
             foreach (NftExpression expression in rule.Expressions)
             {
@@ -153,9 +159,12 @@ public sealed record NftVerdict(NftOutcome Outcome, string Where)
     }
 
     /// <summary>The registers of one rule's evaluation (linux/netfilter/nf_tables.h); null for bytes that are not known.</summary>
-    private sealed class Registers(NftPacket packet)
+    private sealed class Registers(Nftables rules, NftRule rule, NftPacket packet)
     {
         public const int NoVerdict = int.MaxValue;
+
+        // A verdict map is asked for something that is not known here.
+        public const int AnyVerdict = int.MaxValue - 1;
         private readonly Dictionary<uint, byte[]?> _bytes = [];
 
         public int Code { get; private set; } = NoVerdict;
@@ -184,6 +193,8 @@ public sealed record NftVerdict(NftOutcome Outcome, string Where)
                 case "range" when _bytes.GetValueOrDefault(e.Number(1) ?? 0) is { } value && e.Value(3) is { } from && e.Value(4) is { } to:
                     bool inside = Order(value, from) >= 0 && Order(value, to) <= 0;
                     return inside == ((e.Number(2) ?? 0) == 0);
+                case "lookup":
+                    return LookUp(e);
                 case "immediate" when e.Number(1) == 0:
                     Code = e.Nested(2, 2) is { } verdict ? Verdict(verdict) : NoVerdict;
                     return true;
@@ -258,6 +269,30 @@ public sealed record NftVerdict(NftOutcome Outcome, string Where)
         private static byte[]? Index(Link? link) => link is null ? null : BitConverter.GetBytes(link.Index);
 
         private static byte[] Port(ushort port) => [(byte)(port >> 8), (byte)port];
+
+        // Whether a set holds what a register does; from a map, what it gives for it goes to another register or is the verdict.
+        private bool? LookUp(NftExpression e)
+        {
+            NftSet? set = rules.Sets.FirstOrDefault(set => set.Family == rule.Family && set.Table == rule.Table && set.Name == e.Text(Nfnetlink.NFTA_LOOKUP_SET));
+            byte[]? value = _bytes.GetValueOrDefault(e.Number(Nfnetlink.NFTA_LOOKUP_SREG) ?? 0);
+            (bool? holds, NftElement? element) = set is null || value is null ? (null, null) : set.Find(value);
+            uint? destination = e.Number(Nfnetlink.NFTA_LOOKUP_DREG);
+            if (destination is null)
+            {
+                return ((e.Number(Nfnetlink.NFTA_LOOKUP_FLAGS) ?? 0) & Nfnetlink.NFT_LOOKUP_F_INV) != 0 ? !holds : holds;
+            }
+
+            if (destination == Nfnetlink.NFT_REG_VERDICT)
+            {
+                Code = element?.Verdict is { } verdict ? Verdict(verdict) : holds is null ? AnyVerdict : NoVerdict;
+            }
+            else
+            {
+                _bytes[destination.Value] = element?.Value;
+            }
+
+            return holds;
+        }
 
         private int Verdict(byte[] nest)
         {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Text;
 
 namespace TunnelBox.Linux.Netlink;
 
@@ -11,6 +12,11 @@ public sealed record NftExpression(string Name, IReadOnlyDictionary<ushort, byte
     /// <param name="type">Its number.</param>
     /// <returns>Its value, or null.</returns>
     public uint? Number(ushort type) => Attributes.TryGetValue(type, out byte[]? bytes) && bytes.Length >= 4 ? BinaryPrimitives.ReadUInt32BigEndian(bytes) : null;
+
+    /// <summary>Reads an attribute of text.</summary>
+    /// <param name="type">Its number.</param>
+    /// <returns>Its value without the NUL at its end, or null.</returns>
+    public string? Text(ushort type) => Attributes.TryGetValue(type, out byte[]? bytes) ? Encoding.ASCII.GetString(bytes).TrimEnd('\0') : null;
 
     /// <summary>Reads the bytes of an attribute of data (NFTA_DATA_VALUE).</summary>
     /// <param name="type">Its number.</param>
@@ -59,8 +65,12 @@ public sealed record NftChain(byte Family, string Table, string Name, string Typ
 /// <summary>The nftables rules of one network namespace, read over netlink, so that no nft(8) is needed.</summary>
 /// <param name="Chains">The chains.</param>
 /// <param name="Rules">The rules, in the order of each chain.</param>
-public sealed record Nftables(IReadOnlyList<NftChain> Chains, IReadOnlyList<NftRule> Rules)
+/// <param name="Sets">The sets and maps that a rule looks something up in.</param>
+public sealed record Nftables(IReadOnlyList<NftChain> Chains, IReadOnlyList<NftRule> Rules, IReadOnlyList<NftSet> Sets)
 {
+    /// <summary>Gets the rules of a machine that has none.</summary>
+    public static Nftables None { get; } = new([], [], []);
+
     /// <summary>Reads the rules of the calling thread's network namespace.</summary>
     /// <returns>The rules; none where the kernel has no nftables.</returns>
     /// <exception cref="NetlinkException">The kernel refused: CAP_NET_ADMIN is needed.</exception>
@@ -69,18 +79,21 @@ public sealed record Nftables(IReadOnlyList<NftChain> Chains, IReadOnlyList<NftR
         try
         {
             using NftablesSocket socket = NftablesSocket.Open();
-            return new Nftables(
-                socket.List(Nfnetlink.NFT_MSG_GETCHAIN, "listing firewall chains", ParseChain),
-                socket.List(Nfnetlink.NFT_MSG_GETRULE, "listing firewall rules", ParseRule));
+            List<NftChain> chains = socket.List(Nfnetlink.NFT_MSG_GETCHAIN, "listing firewall chains", ParseChain);
+            List<NftRule> rules = socket.List(Nfnetlink.NFT_MSG_GETRULE, "listing firewall rules", ParseRule);
+            return new Nftables(chains, rules, NftSet.Read(socket, rules));
         }
         catch (NetlinkException e) when (e.Errno == NetlinkException.NoProtocol)
         {
             // Without nfnetlink there are no rules.
-            return new Nftables([], []);
+            return None;
         }
     }
 
-    private static NftChain? ParseChain(ReadOnlySpan<byte> payload)
+    /// <summary>Reads an NFT_MSG_NEWCHAIN.</summary>
+    /// <param name="payload">The message after its header.</param>
+    /// <returns>The chain, or null where the message is cut short.</returns>
+    internal static NftChain? ParseChain(ReadOnlySpan<byte> payload)
     {
         if (payload.Length < 4)
         {
@@ -122,7 +135,10 @@ public sealed record Nftables(IReadOnlyList<NftChain> Chains, IReadOnlyList<NftR
         return chain;
     }
 
-    private static NftRule? ParseRule(ReadOnlySpan<byte> payload)
+    /// <summary>Reads an NFT_MSG_NEWRULE.</summary>
+    /// <param name="payload">The message after its header.</param>
+    /// <returns>The rule, or null where the message is cut short.</returns>
+    internal static NftRule? ParseRule(ReadOnlySpan<byte> payload)
     {
         if (payload.Length < 4)
         {

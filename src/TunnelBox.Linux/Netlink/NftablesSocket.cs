@@ -25,12 +25,22 @@ public sealed class NftablesSocket : IDisposable
     /// <returns>The objects, in the kernel's order; none where the kernel has no nf_tables.</returns>
     /// <exception cref="NetlinkException">The kernel refused.</exception>
     internal List<T> List<T>(ushort type, string what, NftablesParser<T> parse)
+        where T : class => List(new NetlinkWriter(type, 0).Struct(default(Nfnetlink.Nfgenmsg)), what, parse);
+
+    /// <summary>Lists the objects that a request asks for.</summary>
+    /// <typeparam name="T">The kind.</typeparam>
+    /// <param name="request">NFT_MSG_GET* with what narrows it down.</param>
+    /// <param name="what">What is done, for errors.</param>
+    /// <param name="parse">Reads one from its message; null for what is cut short.</param>
+    /// <returns>The objects, in the kernel's order; none where the kernel has no nf_tables.</returns>
+    /// <exception cref="NetlinkException">The kernel refused.</exception>
+    internal List<T> List<T>(NetlinkWriter request, string what, NftablesParser<T> parse)
         where T : class
     {
         List<T> found = [];
         try
         {
-            _socket.Dump(new NetlinkWriter(type, 0).Struct(default(Nfnetlink.Nfgenmsg)), what, found.Clear, (in message) =>
+            _socket.Dump(request, what, found.Clear, (in message) =>
             {
                 if (parse(message.Payload) is { } one)
                 {

@@ -30,12 +30,19 @@ internal static partial class PrivateNetwork
     }
 
     /// <summary>Runs ip(8) in the caller's namespace and gives what it prints.</summary>
-    public static string Ip(string arguments)
+    public static string Ip(string arguments) => Program("ip", arguments, null);
+
+    /// <summary>Has nft(8) replace the rules of the caller's namespace.</summary>
+    public static void Nft(string rules) => Program("nft", "-f -", "flush ruleset\n" + rules);
+
+    private static string Program(string name, string arguments, string? input)
     {
-        using Process ip = Process.Start(new ProcessStartInfo("ip", arguments) { RedirectStandardOutput = true, UseShellExecute = false })!;
-        string output = ip.StandardOutput.ReadToEnd();
-        ip.WaitForExit();
-        Assert.True(ip.ExitCode == 0, $"ip {arguments} ended with {ip.ExitCode}");
+        using Process program = Process.Start(new ProcessStartInfo(name, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false })!;
+        program.StandardInput.Write(input);
+        program.StandardInput.Close();
+        string output = program.StandardOutput.ReadToEnd(), errors = program.StandardError.ReadToEnd();
+        program.WaitForExit();
+        Assert.True(program.ExitCode == 0, $"{name} {arguments} ended with {program.ExitCode}: {errors}{input}");
         return output;
     }
 
