@@ -17,7 +17,10 @@ public static unsafe class PassBenchmark
     private const int Rounds = 150;
     private const int BurstsPerRound = 250;
 
-    /// <summary>Measures, and writes a line: nanoseconds a packet in the fastest and in the median of many short rounds.</summary>
+    /// <summary>
+    /// Measures, and writes a line: nanoseconds a packet in the fastest and in the median of many short rounds, and microseconds of the pass
+    /// through both ends than which one in a thousand is longer. Nobody reads the rings of a trace meanwhile: what must not hold a worker up.
+    /// </summary>
     /// <param name="mode">off: nobody traces; drops: a trace of drops only; full: a capture of 128 bytes of each.</param>
     /// <param name="output">Where the line goes.</param>
     public static void Run(string mode, TextWriter output)
@@ -46,15 +49,22 @@ public static unsafe class PassBenchmark
         }
 
         double[] rounds = new double[Rounds];
+        double[] passes = new double[Rounds * BurstsPerRound];
+        int passed = 0;
         for (int round = -20; round < Rounds; round++)
         {
             long before = b.Inner.Taken;
             long start = Stopwatch.GetTimestamp();
             for (int i = 0; i < BurstsPerRound; i++)
             {
+                long began = Stopwatch.GetTimestamp();
                 a.Inner.Give = Burst.Capacity;
                 a.Worker.Pass();
                 b.Worker.Pass();
+                if (round >= 0)
+                {
+                    passes[passed++] = Stopwatch.GetElapsedTime(began).TotalMicroseconds;
+                }
             }
 
             double nanoseconds = Stopwatch.GetElapsedTime(start).TotalNanoseconds;
@@ -71,7 +81,8 @@ public static unsafe class PassBenchmark
         }
 
         Array.Sort(rounds);
-        output.WriteLine(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"passes-{mode} {rounds[0]:F2} {rounds[Rounds / 2]:F2}"));
+        Array.Sort(passes);
+        output.WriteLine(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"passes-{mode} {rounds[0]:F2} {rounds[Rounds / 2]:F2} {passes[passes.Length - 1 - (passes.Length / 1000)]:F1}"));
         foreach (RingWriter ring in rings)
         {
             a.Taps.Remove(ring)?.Dispose();
