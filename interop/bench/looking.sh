@@ -3,7 +3,7 @@
 
 modes=(plain flood flood-trace trace capture tcpdump)
 # What is asked for; some of it finds the device's queue full.
-flood_rate=110000
+flood_rate=150000
 tunnelctl=$(dirname "$OURS")/tunnelctl
 
 # passes BUILD MODE SIDE: nanoseconds a packet of the fastest round, from port to port at both ends, in process; and the pass than which one in 1,000 is longer.

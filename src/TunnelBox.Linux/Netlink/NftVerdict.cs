@@ -66,12 +66,13 @@ public sealed record NftVerdict(NftOutcome Outcome, string Where)
         {
             Walk walk = new(rules, packet);
             Step step = walk.Run(chain, 0, certain: true);
-            if (step == Step.Drop || (step is Step.Continue or Step.Return && chain.Drops && !walk.MayAccept))
+            string drop = step == Step.Drop ? walk.Decided : step is Step.Continue or Step.Return && chain.Drops ? Policy(chain) : string.Empty;
+            if (drop.Length > 0 && !walk.MayAccept)
             {
-                return new NftVerdict(NftOutcome.Drops, step == Step.Drop ? walk.Decided : Policy(chain));
+                return new NftVerdict(NftOutcome.Drops, drop);
             }
 
-            string maybe = walk.MayDrop ?? (step is Step.Continue or Step.Return && chain.Drops ? Policy(chain) : string.Empty);
+            string maybe = walk.MayDrop ?? drop;
             if (maybe.Length > 0)
             {
                 verdict = new NftVerdict(NftOutcome.MayDrop, maybe);
