@@ -1,3 +1,5 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
 using TunnelBox.DataPath.Steering;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
@@ -86,13 +88,39 @@ public sealed class Burst
     /// <returns>Bytes.</returns>
     public long Bytes()
     {
-        long bytes = 0;
-        foreach (int length in Length.AsSpan(0, Count))
+        ReadOnlySpan<int> lengths = Length.AsSpan(0, Count);
+        Vector<int> sums = Vector<int>.Zero;
+        while (lengths.Length >= Vector<int>.Count)
+        {
+            sums += new Vector<int>(lengths);
+            lengths = lengths[Vector<int>.Count..];
+        }
+
+        long bytes = Vector.Sum(sums);
+        foreach (int length in lengths)
         {
             bytes += length;
         }
 
         return bytes;
+    }
+
+    /// <summary>Counts the packets that have a session, as long as none was dropped.</summary>
+    /// <returns>How many; -1 where a packet was dropped.</returns>
+    public int CountSealed()
+    {
+        if (MemoryMarshal.AsBytes(Verdict.AsSpan(0, Count)).Contains((byte)DataPath.Verdict.Dropped))
+        {
+            return -1;
+        }
+
+        int sealedPackets = 0;
+        foreach (Keypair? keypair in Keypair.AsSpan(0, Count))
+        {
+            sealedPackets += keypair is null ? 0 : 1;
+        }
+
+        return sealedPackets;
     }
 
     /// <summary>Makes the burst empty and forgets the objects it referred to.</summary>

@@ -340,6 +340,27 @@ public sealed unsafe class Worker : IDisposable
             return;
         }
 
+        // Most bursts lose nothing and hold nothing but sealed packets.
+        int sent = burst.CountSealed();
+        long bytes = burst.Bytes();
+        if (sent != burst.Count)
+        {
+            (sent, bytes) = AccountEach(burst);
+        }
+
+        if (outward)
+        {
+            _counters.CountPort(PortFlow.OuterSent, sent, bytes);
+            _counters.CountOut(sent, bytes - (sent * DataMessage.Overhead));
+        }
+        else
+        {
+            _counters.CountIn(sent, bytes);
+        }
+    }
+
+    private (int Sent, long Bytes) AccountEach(Burst burst)
+    {
         int sent = 0;
         long bytes = 0;
         for (int i = 0; i < burst.Count; i++)
@@ -359,14 +380,6 @@ public sealed unsafe class Worker : IDisposable
             }
         }
 
-        if (outward)
-        {
-            _counters.CountPort(PortFlow.OuterSent, sent, bytes);
-            _counters.CountOut(sent, bytes - (sent * DataMessage.Overhead));
-        }
-        else
-        {
-            _counters.CountIn(sent, bytes);
-        }
+        return (sent, bytes);
     }
 }
