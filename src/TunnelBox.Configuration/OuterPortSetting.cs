@@ -27,6 +27,6 @@ public sealed record OuterPortSetting(string? Device, bool Forced)
     }
 
     // As the kernel has it (dev_valid_name).
-    private static bool IsName(string device) =>
+    internal static bool IsName(string device) =>
         device.Length is > 0 and <= LongestName && device is not ("." or "..") && device.All(c => c is > ' ' and < '\x7f' and not ('/' or ':'));
 }

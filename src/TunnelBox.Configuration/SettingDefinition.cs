@@ -52,6 +52,11 @@ public sealed record SettingDefinition(
             "How datagrams reach the network: by sockets, or past the kernel (AF_XDP) on an Ethernet device that is named; \"auto:DEVICE\" does so where its driver needs no copy.",
             "auto",
             (s, text) => OuterPortSetting.Parse(text) is null ? null : s with { OuterPort = text }),
+        new("InnerPort", "\"tun\" or \"xdp:DEVICE\" is allowed.",
+            "How packets of a local network reach the tunnel: by the TUN device alone, or past the kernel (AF_XDP) on an Ethernet device that is named; the TUN device stays for this machine's own.",
+            "tun",
+            (s, text) => InnerPortSetting.Parse(text) is null ? null : s with { InnerPort = text }),
+        Flag("InnerPastFirewall", "Whether InnerPort may go past a firewall that decides on forwarded packets.", false, (s, on) => s with { InnerPastFirewall = on }),
     ];
 
     /// <summary>Finds a setting, ignoring case.</summary>

@@ -69,4 +69,10 @@ public sealed record TunnelBoxSettings
 
     /// <summary>Gets the outer port, as <see cref="OuterPortSetting"/> reads it.</summary>
     public string OuterPort { get; init; } = "auto";
+
+    /// <summary>Gets the inner port, as <see cref="InnerPortSetting"/> reads it.</summary>
+    public string InnerPort { get; init; } = "tun";
+
+    /// <summary>Gets a value indicating whether <see cref="InnerPort"/> may go past a firewall that decides on forwarded packets.</summary>
+    public bool InnerPastFirewall { get; init; }
 }

@@ -74,6 +74,7 @@ public sealed partial class TunnelDevice
             }
 
             ApplyTunnel(change);
+            _gateway?.AllowedIpsChanged();
         }
 
         bool anyEndpoint = false;

@@ -58,6 +58,7 @@ public sealed partial class TunnelDevice : ITunnel
         _handshakes = new HandshakeThread("tb-handshake", _tunnel, _queue, _counters.AddBlock("tb-handshake", outer: "udp"));
         BuildNetwork();
         BuildOuter();
+        BuildInner();
         _health = new HealthWatch(_tunnel, _counters.Read);
         _tunnel.Trace.Device = tun.Name;
         _link = new LinkState(tun.Name, IsUp: false, tun.Mtu);
@@ -142,6 +143,7 @@ public sealed partial class TunnelDevice : ITunnel
 
         _changer.Start();
         StartOuter();
+        StartInner();
         _handshakes.Start();
         _health.Start();
         _watch.Start();
@@ -163,6 +165,7 @@ public sealed partial class TunnelDevice : ITunnel
         }
 
         _deviceLooks?.Dispose();
+        _lanLooks?.Dispose();
 
         _network.Dispose();
         _queries.Dispose();
@@ -248,6 +251,7 @@ public sealed partial class TunnelDevice : ITunnel
                 return;
             }
 
+            _gateway?.SetMtu(link.Mtu);
             foreach (Worker worker in _workers)
             {
                 worker.Mtu = link.Mtu;
@@ -281,6 +285,7 @@ public sealed partial class TunnelDevice : ITunnel
     private void Down()
     {
         StopOuter();
+        CloseGateway();
         UdpSockets? sockets = _sockets;
         if (sockets is not null)
         {
@@ -325,6 +330,8 @@ public sealed partial class TunnelDevice : ITunnel
         old?.Dispose();
         _refusedDevice = -1;
         _ = OpenXdp(opened, mark);
+        _refusedLan = -1;
+        _ = OpenGateway();
         StartWorkers(opened);
         return 0;
     }
@@ -333,13 +340,14 @@ public sealed partial class TunnelDevice : ITunnel
     {
         var workers = new Worker[_tun.Ports.Count];
         IReadOnlyList<IPort> outer = _xdp?.Ports ?? sockets.Ports;
+        IReadOnlyList<IPort> inner = _gateway?.Ports ?? _tun.Ports;
         _tunnel.Trace.ControlRings.LocalPort = sockets.Port;
         Array.ForEach(_taps, taps => taps.LocalPort = sockets.Port);
-        _workerCounters = [.. workers.Select((_, i) => _counters.AddBlock($"tb-worker-{i}", _tun.Ports[i].Description, outer[i].Description))];
+        _workerCounters = [.. workers.Select((_, i) => _counters.AddBlock($"tb-worker-{i}", inner[i].Description, outer[i].Description))];
         int[] cpus = CpusFor(workers.Length);
         for (int i = 0; i < workers.Length; i++)
         {
-            workers[i] = new Worker($"tb-worker-{i}", _tunnel, _tun.Ports[i], outer[i], _aead.Create(), _gate, _workerCounters[i], _taps[i])
+            workers[i] = new Worker($"tb-worker-{i}", _tunnel, inner[i], outer[i], _aead.Create(), _gate, _workerCounters[i], _taps[i])
             {
                 Mtu = _link.Mtu,
                 Cpu = i < cpus.Length ? cpus[i] : null,

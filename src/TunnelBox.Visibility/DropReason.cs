@@ -90,6 +90,15 @@ public enum DropReason : byte
     /// <summary>In: AF_XDP's RX ring was full.</summary>
     InXdpRingFull,
 
+    /// <summary>In: the packet's hops are used up (TTL, hop limit); its sender was told.</summary>
+    InHopLimit,
+
+    /// <summary>In: the packet is larger than the local network takes and must not be broken up; its sender was told.</summary>
+    InPacketTooBig,
+
+    /// <summary>In: an invalid entry in the TX ring of AF_XDP on the inner side.</summary>
+    InXdpBadDescriptor,
+
     /// <summary>Out: the inner bytes are no IPv4 or IPv6 packet.</summary>
     OutInnerHdrError,
 
@@ -149,6 +158,21 @@ public enum DropReason : byte
 
     /// <summary>Out: an invalid entry in AF_XDP's TX ring.</summary>
     OutXdpBadDescriptor,
+
+    /// <summary>Out: the packet's hops are used up (TTL, hop limit); its sender was told.</summary>
+    OutHopLimit,
+
+    /// <summary>Out: the packet is larger than the tunnel takes and must not be broken up; its sender was told.</summary>
+    OutPacketTooBig,
+
+    /// <summary>Out: AF_XDP on the inner side had no free frame to receive into.</summary>
+    OutXdpNoFrame,
+
+    /// <summary>Out: AF_XDP on the inner side refused the frame: it does not fit into a chunk.</summary>
+    OutXdpRefused,
+
+    /// <summary>Out: AF_XDP's RX ring on the inner side was full.</summary>
+    OutXdpRingFull,
 
     /// <summary>Out: the interface is down, so no port is open.</summary>
     OutInterfaceDown,

@@ -167,6 +167,18 @@ public static class DropReasons
             DropReason.InXdpRingFull,
             "AF_XDP's RX ring was full.",
             "Give the tunnel more workers or the machine more CPU: frames come faster than they are opened.");
+        In(
+            DropReason.InHopLimit,
+            "The decrypted packet may go no hop further (TTL or hop limit), and its sender was told.",
+            "Nothing, if it is rare: traceroute does this; a steady stream means that routes lead in a circle.");
+        In(
+            DropReason.InPacketTooBig,
+            "The decrypted packet is larger than the local network takes and must not be broken up; its sender was told.",
+            "Nothing, if it is rare: the sender learns the size; a steady stream means that ICMP does not reach it.");
+        In(
+            DropReason.InXdpBadDescriptor,
+            "The kernel found an invalid entry in the TX ring of AF_XDP on the inner side.",
+            "Report it as a defect, and set InnerPort to tun meanwhile.");
         Out(
             DropReason.OutInnerHdrError,
             "The bytes from the inner interface are no IPv4 or IPv6 packet.",
@@ -250,6 +262,26 @@ public static class DropReasons
             DropReason.OutXdpBadDescriptor,
             "The kernel found an invalid entry in AF_XDP's TX ring.",
             "Report it as a defect, and use the UDP port meanwhile.");
+        Out(
+            DropReason.OutHopLimit,
+            "The packet from the local network may go no hop further (TTL or hop limit), and its sender was told.",
+            "Nothing, if it is rare: traceroute does this; a steady stream means that routes lead in a circle.");
+        Out(
+            DropReason.OutPacketTooBig,
+            "The packet from the local network is larger than the tunnel takes and must not be broken up; its sender was told.",
+            "Nothing, if it is rare: the sender learns the size; a steady stream means that ICMP does not reach it.");
+        Out(
+            DropReason.OutXdpNoFrame,
+            "AF_XDP on the inner side had no free frame to receive into.",
+            "Give the tunnel more workers or the machine more CPU: packets come faster than they are sealed.");
+        Out(
+            DropReason.OutXdpRefused,
+            "AF_XDP on the inner side refused the frame: it does not fit into a chunk of 4 KiB.",
+            "Lower the MTU of the local network's device to 3,746 bytes or less, or set InnerPort to tun.");
+        Out(
+            DropReason.OutXdpRingFull,
+            "AF_XDP's RX ring on the inner side was full.",
+            "Give the tunnel more workers or the machine more CPU: packets come faster than they are sealed.");
         Out(
             DropReason.OutInterfaceDown,
             "The interface is down, so no port is open.",

@@ -14,6 +14,7 @@ internal static partial class DropRules
         ["src/TunnelBox.DataPath/Outbound.cs"] = (1, "a copy waits in the peer's queue"),
         ["src/TunnelBox.DataPath/Tun/TunWriter.cs"] = (1, "the kernel took it"),
         ["src/TunnelBox.DataPath/Udp/UdpSender.cs"] = (2, "the kernel took it"),
+        ["src/TunnelBox.DataPath/Xdp/GatewayPort.cs"] = (1, "it stands in the transmit ring"),
         ["src/TunnelBox.DataPath/Xdp/XdpPort.cs"] = (1, "it stands in the transmit ring"),
         ["src/TunnelBox.DataPath/WarmUp.cs"] = (1, "the other end in the process took it"),
     };

@@ -4,7 +4,6 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TunnelBox.Linux.Libbpf;
-using TunnelBox.Linux.Libc;
 
 namespace TunnelBox.DataPath.Xdp;
 
@@ -14,35 +13,28 @@ namespace TunnelBox.DataPath.Xdp;
 /// </summary>
 public sealed class OuterProgram : IDisposable
 {
-    private const uint GenericMode = 1 << 1;
-    private const uint NativeMode = 1 << 2;
     private const string Bound = "outer_bound";
     private const string Unbound = "outer";
 
-    private readonly BpfObject _loaded;
-    private readonly FileDescriptor _link;
+    private readonly XdpProgram _program;
     private readonly int _listenOn;
     private readonly int _sockets;
 
-    private OuterProgram(BpfObject loaded, string name, FileDescriptor link, string? genericReason)
+    private OuterProgram(XdpProgram program)
     {
-        _loaded = loaded;
-        Descriptor = loaded.Program(name);
-        AsksDevice = name == Bound;
-        _link = link;
-        _listenOn = loaded.Map("listen_on");
-        _sockets = loaded.Map("sockets");
-        GenericReason = genericReason;
+        _program = program;
+        _listenOn = program.Map("listen_on");
+        _sockets = program.Map("sockets");
     }
 
     /// <summary>Gets why the program runs in the slower generic mode, or null when the driver runs it.</summary>
-    public string? GenericReason { get; }
+    public string? GenericReason => _program.GenericReason;
 
     /// <summary>Gets the program's descriptor, valid until this object is disposed.</summary>
-    public int Descriptor { get; }
+    public int Descriptor => _program.Descriptor;
 
     /// <summary>Gets a value indicating whether the program is bound to its device and asks it for hash, time stamp and VLAN tag.</summary>
-    public bool AsksDevice { get; }
+    public bool AsksDevice => _program.Name == Bound;
 
     /// <summary>Loads the program and attaches it; another program that is there stays and is named.</summary>
     /// <param name="device">The device's name, for messages.</param>
@@ -56,43 +48,8 @@ public sealed class OuterProgram : IDisposable
     /// <param name="ifindex">The device's number in the calling thread's network namespace.</param>
     /// <param name="bind">Whether to ask it, where it can be asked.</param>
     /// <returns>The attached program.</returns>
-    internal static OuterProgram Attach(string device, int ifindex, bool bind)
-    {
-        byte[] image = Image();
-        if (bind && BpfObject.Load(image, Bound, ifindex, out _) is { } bound)
-        {
-            if (BpfObject.AttachXdp(bound.Program(Bound), ifindex, NativeMode, out int refused) is { } first)
-            {
-                return new OuterProgram(bound, Bound, first, null);
-            }
-
-            bound.Dispose();
-            if (IsOccupied(refused))
-            {
-                throw new PortException(AttachProblem(device, ifindex, refused), refused);
-            }
-        }
-
-        // An older kernel, or a driver that runs no programs: the same without the device's help.
-        BpfObject loaded = BpfObject.Load(image, Unbound, 0, out int error) ?? throw new PortException(LoadProblem(device, error), error);
-        int program = loaded.Program(Unbound);
-        FileDescriptor? link = BpfObject.AttachXdp(program, ifindex, NativeMode, out error);
-        string? reason = null;
-        if (link is null && !IsOccupied(error))
-        {
-            reason = $"the driver of {device} does not run XDP programs: {Errno.Describe(error)}";
-            link = BpfObject.AttachXdp(program, ifindex, GenericMode, out error);
-        }
-
-        if (link is not null)
-        {
-            return new OuterProgram(loaded, Unbound, link, reason);
-        }
-
-        string problem = AttachProblem(device, ifindex, error);
-        loaded.Dispose();
-        throw new PortException(problem, error);
-    }
+    internal static OuterProgram Attach(string device, int ifindex, bool bind) =>
+        new(XdpProgram.Attach("outer.bpf.o", bind ? Bound : null, Unbound, device, ifindex, "use the UDP port"));
 
     /// <summary>Takes datagrams to one local address and port from now on.</summary>
     /// <param name="local">The address and port.</param>
@@ -111,43 +68,7 @@ public sealed class OuterProgram : IDisposable
     public int Bind(uint queue, int socket) => BpfMap.Set(_sockets, queue, socket);
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        _link.Dispose();
-        _loaded.Dispose();
-    }
-
-    private static bool IsOccupied(int error) => error is -Definitions.EBUSY or -Definitions.EEXIST;
-
-    private static byte[] Image()
-    {
-        using Stream stream = typeof(OuterProgram).Assembly.GetManifestResourceStream("outer.bpf.o")!;
-        byte[] image = new byte[stream.Length];
-        stream.ReadExactly(image);
-        return image;
-    }
-
-    private static string LoadProblem(string device, int error) => error switch
-    {
-        -Definitions.ENOENT => $"no XDP on {device}: libbpf.so.1 is missing; install libbpf1",
-        -Definitions.EPERM => $"no XDP on {device}: loading a program needs the capabilities CAP_BPF and CAP_NET_ADMIN; run as root or grant them",
-        _ => $"no XDP on {device}: the kernel does not take the program: {Errno.Describe(error)}; use the UDP port",
-    };
-
-    private static string AttachProblem(string device, int ifindex, int error)
-    {
-        uint foreign = BpfObject.XdpProgramOf(ifindex, NativeMode);
-        string verb = "xdp";
-        if (foreign == 0)
-        {
-            foreign = BpfObject.XdpProgramOf(ifindex, GenericMode);
-            verb = "xdpgeneric";
-        }
-
-        return foreign == 0
-            ? $"no XDP on {device}: the program cannot be attached: {Errno.Describe(error)}; use the UDP port"
-            : $"no XDP on {device}: XDP program {foreign} is attached there already; end its owner, or detach it with 'ip link set dev {device} {verb} off'";
-    }
+    public void Dispose() => _program.Dispose();
 
     /// <summary>struct address_key of native/xdp/outer.bpf.c.</summary>
     [StructLayout(LayoutKind.Sequential)]

@@ -10,15 +10,16 @@ internal static class XdpDrops
     /// <param name="counters">Where.</param>
     /// <param name="now">The later reading.</param>
     /// <param name="before">The earlier one.</param>
-    public static void Count(CounterBlock counters, in xdp_statistics now, in xdp_statistics before)
+    /// <param name="isInner">Whether the device is on the inner side, where what is received goes out into the tunnel.</param>
+    public static void Count(CounterBlock counters, in xdp_statistics now, in xdp_statistics before, bool isInner = false)
     {
         // rx_invalid_descs is never counted up: an invalid entry of the fill ring counts as an empty one.
         // A frame that finds the fill ring empty counts as dropped as well.
         long starved = Grown(now.rx_fill_ring_empty_descs, before.rx_fill_ring_empty_descs);
-        counters.CountDrop(DropReason.InXdpNoFrame, starved);
-        counters.CountDrop(DropReason.InXdpRefused, Math.Max(Grown(now.rx_dropped, before.rx_dropped) - starved, 0));
-        counters.CountDrop(DropReason.InXdpRingFull, Grown(now.rx_ring_full, before.rx_ring_full));
-        counters.CountDrop(DropReason.OutXdpBadDescriptor, Grown(now.tx_invalid_descs, before.tx_invalid_descs));
+        counters.CountDrop(isInner ? DropReason.OutXdpNoFrame : DropReason.InXdpNoFrame, starved);
+        counters.CountDrop(isInner ? DropReason.OutXdpRefused : DropReason.InXdpRefused, Math.Max(Grown(now.rx_dropped, before.rx_dropped) - starved, 0));
+        counters.CountDrop(isInner ? DropReason.OutXdpRingFull : DropReason.InXdpRingFull, Grown(now.rx_ring_full, before.rx_ring_full));
+        counters.CountDrop(isInner ? DropReason.InXdpBadDescriptor : DropReason.OutXdpBadDescriptor, Grown(now.tx_invalid_descs, before.tx_invalid_descs));
     }
 
     private static long Grown(ulong now, ulong before) => now > before ? (long)(now - before) : 0;

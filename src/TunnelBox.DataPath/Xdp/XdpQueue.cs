@@ -1,5 +1,4 @@
 using TunnelBox.Linux.Libc;
-using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Xdp;
 
@@ -122,6 +121,19 @@ internal sealed unsafe class XdpQueue : IDisposable
     /// <param name="burst">A burst that may have room.</param>
     public void Receive(Burst burst)
     {
+        int first = burst.Count;
+        ReceiveFrames(burst);
+        for (int i = first; i < burst.Count; i++)
+        {
+            int room = (int)(burst.Data[i] & (Arena.ChunkSize - 1));
+            FrameReader.Read(burst, i, (byte*)burst.Data[i], room, burst.Length[i], _ifindex);
+        }
+    }
+
+    /// <summary>Appends received frames to a burst as they are, Ethernet header first; to be called after <see cref="Recycle"/>.</summary>
+    /// <param name="burst">A burst that may have room.</param>
+    public void ReceiveFrames(Burst burst)
+    {
         XdpRing ring = _socket.Receive;
         int count = (int)Math.Min(ring.Ready, (uint)Math.Min(Burst.Capacity - burst.Count, Burst.Capacity - _heldCount));
         for (int i = 0; i < count; i++)
@@ -129,17 +141,11 @@ internal sealed unsafe class XdpQueue : IDisposable
             xdp_desc frame = ring.Descriptor((uint)i);
             int index = burst.Count++;
             _held[_heldCount++] = frame.addr & ~(ulong)(Arena.ChunkSize - 1);
-            if (!_arena.Holds(frame.addr, frame.len))
-            {
-                burst.Data[index] = (nint)_arena.Address;
-                burst.Length[index] = 0;
-                burst.Drop(index, DropReason.InOuterHdrError);
-            }
-            else
-            {
-                int room = (int)(frame.addr & (Arena.ChunkSize - 1));
-                FrameReader.Read(burst, index, _arena.Address + frame.addr, room, (int)frame.len, _ifindex);
-            }
+
+            // What the kernel names and is not in the memory is a frame without a header.
+            bool isHeld = _arena.Holds(frame.addr, frame.len);
+            burst.Data[index] = (nint)(_arena.Address + (isHeld ? frame.addr : 0));
+            burst.Length[index] = isHeld ? (int)frame.len : 0;
         }
 
         ring.Release((uint)count);
@@ -180,6 +186,10 @@ internal sealed unsafe class XdpQueue : IDisposable
         Flush();
         Wait();
     }
+
+    /// <summary>Gives back a frame that was taken and is not needed.</summary>
+    /// <param name="chunk">The frame.</param>
+    public void PutBack(ulong chunk) => _free[_freeCount++] = chunk;
 
     /// <summary>Puts a filled frame into the TX ring; <see cref="Flush"/> shows it to the kernel.</summary>
     /// <param name="chunk">The frame.</param>

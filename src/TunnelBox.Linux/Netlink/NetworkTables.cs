@@ -97,6 +97,9 @@ public sealed record Route(IPNetwork Destination, int LinkIndex, uint Table, IPA
     /// <summary>The main table.</summary>
     public const uint MainTable = Rtnetlink.RT_TABLE_MAIN;
 
+    /// <summary>The table of this machine's own addresses, which the kernel looks into first.</summary>
+    public const uint LocalTable = Rtnetlink.RT_TABLE_LOCAL;
+
     /// <summary>Reads an RTM_NEWROUTE.</summary>
     /// <param name="payload">The message after its header.</param>
     /// <returns>The route, or null where the message is cut short, of another family, or a cached copy.</returns>

@@ -105,6 +105,27 @@ public sealed class PathQueries : IDisposable
         return mac;
     }
 
+    /// <summary>Reads every neighbour of an interface whose Ethernet address is known.</summary>
+    /// <param name="link">The interface.</param>
+    /// <returns>Addresses, each with 48 bits of which the first byte is highest.</returns>
+    /// <exception cref="NetlinkException">The kernel refuses.</exception>
+    public IReadOnlyList<(IPAddress Address, ulong Mac)> Neighbours(int link)
+    {
+        List<(IPAddress Address, ulong Mac)> found = [];
+        _socket.Dump(
+            new NetlinkWriter(Rtnetlink.RTM_GETNEIGH, 0).Struct(default(Rtnetlink.Ndmsg)).Attribute(Rtnetlink.NDA_IFINDEX, (uint)link),
+            "listing neighbours",
+            found.Clear,
+            (in NetlinkMessage message) =>
+            {
+                if (message.Type == Rtnetlink.RTM_NEWNEIGH && ReadNeighbour(message.Payload, link) is { } neighbour)
+                {
+                    found.Add(neighbour);
+                }
+            });
+        return found;
+    }
+
     /// <summary>Tells the kernel that a neighbour is in use, so that it asks whether a stale address still holds (NTF_USE).</summary>
     /// <param name="link">The interface.</param>
     /// <param name="address">The neighbour.</param>
@@ -169,6 +190,24 @@ public sealed class PathQueries : IDisposable
         new NetlinkWriter(type, 0)
             .Struct(new Rtnetlink.Ndmsg { Family = IpBytes.Family(address), Index = link, Flags = flags })
             .Attribute(Rtnetlink.NDA_DST, address.GetAddressBytes());
+
+    private static (IPAddress Address, ulong Mac)? ReadNeighbour(ReadOnlySpan<byte> payload, int link)
+    {
+        if (!NetlinkMessage.TrySplit(payload, out Rtnetlink.Ndmsg header, out NetlinkAttributes attributes) || header.Index != link || (header.State & Known) == 0)
+        {
+            return null;
+        }
+
+        IPAddress? address = null;
+        ulong mac = 0;
+        foreach (NetlinkAttribute attribute in attributes)
+        {
+            address = attribute.Type == Rtnetlink.NDA_DST ? IpBytes.Read(header.Family, attribute.Payload) : address;
+            mac = attribute.Type == Rtnetlink.NDA_LLADDR ? Mac(attribute.Payload) : mac;
+        }
+
+        return address is null || mac == 0 ? null : (address, mac);
+    }
 
     private static PathRoute? Read(ReadOnlySpan<byte> payload, IPAddress destination) =>
         RouteLookup.Parse(payload) is { Kind: RouteKind.Unicast } answer

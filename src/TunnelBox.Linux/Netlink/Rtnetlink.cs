@@ -92,6 +92,7 @@ internal static class Rtnetlink
 
     public const ushort NDA_DST = 1;
     public const ushort NDA_LLADDR = 2;
+    public const ushort NDA_IFINDEX = 8;
     public const byte NTF_USE = 1;
     public const ushort NUD_REACHABLE = 0x02;
     public const ushort NUD_STALE = 0x04;

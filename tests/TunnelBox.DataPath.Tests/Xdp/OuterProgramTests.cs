@@ -97,6 +97,7 @@ public sealed class OuterProgramTests : IDisposable
     [Theory]
     [InlineData("outer")]
     [InlineData("dissect")]
+    [InlineData("inner")]
     public void The_object_that_is_checked_in_is_the_compiled_source(string name)
     {
         string folder = NativeFolder.Path;

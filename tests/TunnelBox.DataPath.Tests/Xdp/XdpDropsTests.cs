@@ -22,4 +22,18 @@ public sealed class XdpDropsTests
         Assert.Equal(1, totals.Drops(DropReason.OutXdpBadDescriptor));
         Assert.Equal(8, totals.AllDrops);
     }
+
+    [Fact]
+    public void On_the_inner_side_the_directions_are_the_other_ones()
+    {
+        var counters = new Counters();
+        XdpDrops.Count(
+            counters.AddBlock("xdp"), new xdp_statistics { rx_dropped = 9, rx_fill_ring_empty_descs = 4, rx_ring_full = 5, tx_invalid_descs = 2 }, default, isInner: true);
+        CounterTotals totals = counters.Read();
+        Assert.Equal(5, totals.Drops(DropReason.OutXdpRefused));
+        Assert.Equal(4, totals.Drops(DropReason.OutXdpNoFrame));
+        Assert.Equal(5, totals.Drops(DropReason.OutXdpRingFull));
+        Assert.Equal(2, totals.Drops(DropReason.InXdpBadDescriptor));
+        Assert.Equal(16, totals.AllDrops);
+    }
 }

@@ -47,6 +47,7 @@ public sealed class PathQueriesTests : IDisposable
 
         Assert.Equal(0x020000000002ul, queries.Neighbour(device, IPAddress.Parse("10.8.0.2")));
         Assert.Equal(0ul, queries.Neighbour(device, IPAddress.Parse("10.8.0.3")));
+        Assert.Contains((IPAddress.Parse("10.8.0.2"), 0x020000000002ul), queries.Neighbours(device));
         Assert.Equal(new PathLink(IsEthernet: true, IsRunning: true, 1400, 0x020000000001, 3), queries.Link(device));
         Assert.Equal((false, false), (queries.Link(1)!.Value.IsEthernet, queries.Link(1)!.Value.IsRunning));
         Assert.Null(queries.Link(12345));

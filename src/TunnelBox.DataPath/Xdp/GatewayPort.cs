@@ -1,0 +1,324 @@
+using TunnelBox.Visibility;
+
+namespace TunnelBox.DataPath.Xdp;
+
+/// <summary>
+/// One worker's queues of a local network's device, past the kernel's stack, beside its queue of the TUN device. What the XDP
+/// program takes is routed into the tunnel; what comes out of the tunnel leaves by the device, or by the TUN device where only the
+/// kernel can send it: to this machine, to other networks, to a neighbour not yet resolved, or in fragments.
+/// </summary>
+internal sealed unsafe class GatewayPort : IPort
+{
+    /// <summary>A busy XDP queue must not starve the TUN device, and asking it costs a system call.</summary>
+    private const int TunEvery = 16;
+
+    private const int CacheSize = 256;
+    private const int Answers = 16;
+    private const int AnswerSize = (Burst.Headroom + IcmpErrors.Largest + Burst.Tailroom + 63) & ~63;
+
+    private readonly IPort _tun;
+    private readonly XdpQueue[] _queues;
+    private readonly XdpQueue? _transmit;
+    private readonly LanWatch _watch;
+    private readonly string _name;
+    private readonly bool _finishesChecksums;
+    private readonly IcmpErrors _errors = new();
+    private readonly CachedWay[] _cache = new CachedWay[CacheSize];
+    private readonly NativeRegion _answers = new(Answers * AnswerSize);
+    private readonly int[] _answerLengths = new int[Answers];
+    private LanTables _tables;
+    private int _answerCount;
+    private int _turn;
+
+    /// <summary>Makes a port; only its own memory is owned.</summary>
+    /// <param name="tun">The worker's queue of the TUN device.</param>
+    /// <param name="queues">The worker's queues, possibly none.</param>
+    /// <param name="watch">Where packets go.</param>
+    /// <param name="name">What it is called beside the TUN device, such as <c>xdp eth1 copy</c>.</param>
+    /// <param name="finishesChecksums">Whether the device is virtual, so that its neighbours leave checksums unfinished.</param>
+    public GatewayPort(IPort tun, XdpQueue[] queues, LanWatch watch, string name, bool finishesChecksums)
+    {
+        _tun = tun;
+        _queues = queues;
+        _transmit = queues.Length > 0 ? queues[0] : null;
+        _watch = watch;
+        _tables = watch.Tables;
+        _name = name;
+        _finishesChecksums = finishesChecksums;
+    }
+
+    /// <inheritdoc/>
+    public string Description => _transmit is null ? _tun.Description : $"{_name}, {_tun.Description}";
+
+    /// <inheritdoc/>
+    public bool Gone => _tun.Gone;
+
+    /// <inheritdoc/>
+    public bool MoreWaiting
+    {
+        get
+        {
+            foreach (XdpQueue queue in _queues)
+            {
+                if (queue.MoreWaiting)
+                {
+                    return true;
+                }
+            }
+
+            return _answerCount > 0 || _tun.MoreWaiting;
+        }
+    }
+
+    /// <inheritdoc/>
+    public int GetPollDescriptors(Span<int> descriptors)
+    {
+        int count = _tun.GetPollDescriptors(descriptors);
+        foreach (XdpQueue queue in _queues)
+        {
+            descriptors[count++] = queue.Socket.Descriptor;
+        }
+
+        return count;
+    }
+
+    /// <inheritdoc/>
+    public int Receive(Burst burst)
+    {
+        ArgumentNullException.ThrowIfNull(burst);
+        int before = burst.Count;
+        Refresh();
+        TakeAnswers(burst);
+        bool answered = false;
+        int first = _queues.Length > 1 ? (_turn & 0xFFFF) % _queues.Length : 0;
+        for (int i = 0; i < _queues.Length; i++)
+        {
+            XdpQueue queue = _queues[(first + i) % _queues.Length];
+            queue.Recycle();
+            int index = burst.Count;
+            queue.ReceiveFrames(burst);
+            for (; index < burst.Count; index++)
+            {
+                Inward(burst, index, ref answered);
+            }
+        }
+
+        if (answered)
+        {
+            _transmit!.Flush();
+        }
+
+        if ((++_turn % TunEvery == 0 || burst.Count == before) && burst.Count < Burst.Capacity)
+        {
+            _tun.Receive(burst);
+        }
+
+        return burst.Count - before;
+    }
+
+    /// <inheritdoc/>
+    public void Send(Burst burst)
+    {
+        ArgumentNullException.ThrowIfNull(burst);
+        if (_transmit is not { } queue)
+        {
+            _tun.Send(burst);
+            return;
+        }
+
+        Refresh();
+        queue.Reclaim();
+        bool left = false;
+        bool waited = false;
+        for (int i = 0; i < burst.Count; i++)
+        {
+            if (burst.Verdict[i] == Verdict.Continue)
+            {
+                left |= !Outward(queue, burst, i, ref waited);
+            }
+        }
+
+        queue.Flush();
+        if (left)
+        {
+            _tun.Send(burst);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _answers.Dispose();
+
+    private void Refresh()
+    {
+        if (!ReferenceEquals(_watch.Tables, _tables))
+        {
+            _tables = _watch.Tables;
+            Array.Clear(_cache);
+        }
+    }
+
+    // A received frame becomes a packet for the tunnel, where it lies.
+    private void Inward(Burst burst, int index, ref bool answered)
+    {
+        byte* frame = (byte*)burst.Data[index];
+        byte* packet = frame + FrameReader.EthernetSize;
+        int length = LanPacket.Measure(frame, burst.Length[index]);
+        if (length == 0)
+        {
+            burst.Drop(index, DropReason.OutInnerHdrError);
+            return;
+        }
+
+        burst.Data[index] = (nint)packet;
+        burst.Length[index] = length;
+        int mtu = _watch.TunnelMtu;
+        if (LanPacket.Hops(packet) <= 1)
+        {
+            answered |= AnswerSender(frame, packet, length, 0);
+            burst.Drop(index, DropReason.OutHopLimit);
+            return;
+        }
+
+        if (length > mtu)
+        {
+            answered |= !LanPacket.MayBreak(packet) && AnswerSender(frame, packet, length, mtu);
+            burst.Drop(index, DropReason.OutPacketTooBig);
+            return;
+        }
+
+        if (_finishesChecksums)
+        {
+            LanPacket.FinishChecksum(packet, length);
+        }
+
+        MssClamp.Apply(packet, length, Math.Min(mtu, _tables.Mtu));
+        LanPacket.TakeHop(packet);
+    }
+
+    // A packet from the tunnel leaves by the device; false where the kernel must send it.
+    private bool Outward(XdpQueue queue, Burst burst, int index, ref bool waited)
+    {
+        byte* packet = (byte*)burst.Data[index];
+        int length = burst.Length[index];
+        if (Way(LanPacket.Destination(packet), out int mtu) is not { } neighbour)
+        {
+            return false;
+        }
+
+        if (LanPacket.Hops(packet) <= 1)
+        {
+            AnswerTunnel(packet, length, 0);
+            burst.Drop(index, DropReason.InHopLimit);
+            return true;
+        }
+
+        if (length > mtu || length > XdpQueue.LargestPayload)
+        {
+            if (LanPacket.MayBreak(packet) || length <= mtu)
+            {
+                return false;
+            }
+
+            AnswerTunnel(packet, length, mtu);
+            burst.Drop(index, DropReason.InPacketTooBig);
+            return true;
+        }
+
+        byte* to = queue.Take(out ulong chunk);
+        if (to is null && !waited)
+        {
+            // Every frame is under way: the kernel gets a moment.
+            waited = true;
+            queue.AwaitFrame();
+            to = queue.Take(out chunk);
+        }
+
+        if (to is null)
+        {
+            burst.Drop(index, DropReason.InNoQueueSpace);
+            return true;
+        }
+
+        neighbour.Use();
+        MssClamp.Apply(packet, length, Math.Min(_watch.TunnelMtu, mtu));
+        LanPacket.TakeHop(packet);
+        LanPacket.WriteEthernet(to - FrameReader.EthernetSize, neighbour.Mac, _tables.Mac, packet[0] >> 4 == 6);
+        Buffer.MemoryCopy(packet, to, XdpQueue.LargestPayload, length);
+        queue.Add(chunk, FrameReader.EthernetSize, length);
+        burst.Verdict[index] = Verdict.Done;
+        return true;
+    }
+
+    private LanNeighbour? Way(HostAddress destination, out int mtu)
+    {
+        ulong mixed = ((ulong)destination.Value ^ (ulong)(destination.Value >> 64)) * 0x9E37_79B9_7F4A_7C15;
+        ref CachedWay cached = ref _cache[mixed >> 56];
+        if (!cached.IsKnown || cached.Destination != destination)
+        {
+            cached.Neighbour = _tables.Find(destination, out cached.Mtu);
+            cached.Destination = destination;
+            cached.IsKnown = true;
+        }
+
+        mtu = cached.Mtu;
+        return cached.Neighbour;
+    }
+
+    // Back to where the frame came from, by the device it came from.
+    private bool AnswerSender(byte* frame, byte* packet, int length, int mtu)
+    {
+        XdpQueue queue = _transmit!;
+        byte* to = queue.Take(out ulong chunk);
+        if (to is null)
+        {
+            queue.Reclaim();
+            return false;
+        }
+
+        int size = _errors.Write(to, packet, length, _tables.LanSource, mtu);
+        if (size == 0)
+        {
+            queue.PutBack(chunk);
+            return false;
+        }
+
+        LanPacket.WriteEthernet(to - FrameReader.EthernetSize, LanPacket.Sender(frame), _tables.Mac, packet[0] >> 4 == 6);
+        queue.Add(chunk, FrameReader.EthernetSize, size);
+        return true;
+    }
+
+    // Into the tunnel with the next packets from the local network.
+    private void AnswerTunnel(byte* packet, int length, int mtu)
+    {
+        if (_answerCount < Answers)
+        {
+            int size = _errors.Write(Answer(_answerCount), packet, length, _tables.TunnelSource, mtu);
+            if (size > 0)
+            {
+                _answerLengths[_answerCount++] = size;
+            }
+        }
+    }
+
+    private void TakeAnswers(Burst burst)
+    {
+        for (int i = 0; i < _answerCount && burst.Count < Burst.Capacity; i++)
+        {
+            int index = burst.Count++;
+            burst.Data[index] = (nint)Answer(i);
+            burst.Length[index] = _answerLengths[i];
+        }
+
+        _answerCount = 0;
+    }
+
+    private byte* Answer(int index) => _answers.Address + (index * AnswerSize) + Burst.Headroom;
+
+    private struct CachedWay
+    {
+        public HostAddress Destination;
+        public LanNeighbour? Neighbour;
+        public int Mtu;
+        public bool IsKnown;
+    }
+}

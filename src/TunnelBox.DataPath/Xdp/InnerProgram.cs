@@ -1,0 +1,133 @@
+using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using TunnelBox.Linux.Libbpf;
+using TunnelBox.Protocol;
+
+namespace TunnelBox.DataPath.Xdp;
+
+/// <summary>Whose packets to a prefix are, for native/xdp/inner.bpf.c.</summary>
+internal enum PrefixOwner : uint
+{
+    /// <summary>They go the kernel's way.</summary>
+    Kernel = 0,
+
+    /// <summary>They go into the tunnel.</summary>
+    Tunnel = 1,
+}
+
+/// <summary>
+/// The program of native/xdp/inner.bpf.c on one device: takes packets to the peers' allowed IPs to the sockets of the device's
+/// queues, leaves all else to the kernel. It is attached by a link and so never outlives the process.
+/// </summary>
+internal sealed class InnerProgram : IDisposable
+{
+    private readonly XdpProgram _program;
+    private readonly int _gateways;
+    private readonly int _owners4;
+    private readonly int _owners6;
+    private readonly int _sockets;
+
+    private InnerProgram(XdpProgram program)
+    {
+        _program = program;
+        _gateways = program.Map("gateways");
+        _owners4 = program.Map("owners4");
+        _owners6 = program.Map("owners6");
+        _sockets = program.Map("sockets");
+    }
+
+    /// <summary>Gets why the program runs in the slower generic mode, or null when the driver runs it.</summary>
+    public string? GenericReason => _program.GenericReason;
+
+    /// <summary>Gets the program's descriptor, valid until this object is disposed.</summary>
+    public int Descriptor => _program.Descriptor;
+
+    /// <summary>Loads the program and attaches it; another program that is there stays and is named. It takes nothing yet.</summary>
+    /// <param name="device">The device's name, for messages.</param>
+    /// <param name="ifindex">The device's number in the calling thread's network namespace.</param>
+    /// <returns>The attached program.</returns>
+    /// <exception cref="PortException">It cannot be loaded or attached; the message says what to do.</exception>
+    public static InnerProgram Attach(string device, int ifindex) => new(XdpProgram.Attach("inner.bpf.o", null, "inner", device, ifindex, "use the TUN port"));
+
+    /// <summary>Says which frames are for us, and which of their packets the kernel must break up.</summary>
+    /// <param name="mac">The Ethernet address: 48 bits, the first byte highest.</param>
+    /// <param name="mtu">The largest packet in bytes that the tunnel takes.</param>
+    /// <returns>0, or −errno.</returns>
+    public int Serve(ulong mac, int mtu)
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64BigEndian(bytes, mac << 16);
+        BitConverter.TryWriteBytes(bytes[6..], (ushort)Math.Min(mtu, ushort.MaxValue));
+        return BpfMap.Set(_gateways, 0u, MemoryMarshal.Read<ulong>(bytes));
+    }
+
+    /// <summary>Sets whose packets to some prefixes are.</summary>
+    /// <param name="owners">The prefixes.</param>
+    /// <returns>0, or −errno: ENOSPC or E2BIG when there are more than 2,097,152 of a family.</returns>
+    public int Set(IReadOnlyCollection<KeyValuePair<IpPrefix, PrefixOwner>> owners)
+    {
+        Prefix4[] four = [.. owners.Where(each => !each.Key.IsIPv6).Select(each => Prefix4.Of(each.Key))];
+        Prefix6[] six = [.. owners.Where(each => each.Key.IsIPv6).Select(each => Prefix6.Of(each.Key))];
+        uint[] values4 = [.. owners.Where(each => !each.Key.IsIPv6).Select(each => (uint)each.Value)];
+        uint[] values6 = [.. owners.Where(each => each.Key.IsIPv6).Select(each => (uint)each.Value)];
+        int error = BpfMap.SetMany<Prefix4, uint>(_owners4, four, values4, out _);
+        return error < 0 ? error : BpfMap.SetMany<Prefix6, uint>(_owners6, six, values6, out _);
+    }
+
+    /// <summary>Forgets prefixes.</summary>
+    /// <param name="prefixes">The prefixes; each must have been set.</param>
+    /// <returns>0, or −errno.</returns>
+    public int Forget(IReadOnlyCollection<IpPrefix> prefixes)
+    {
+        Prefix4[] four = [.. prefixes.Where(each => !each.IsIPv6).Select(Prefix4.Of)];
+        Prefix6[] six = [.. prefixes.Where(each => each.IsIPv6).Select(Prefix6.Of)];
+        int error = BpfMap.RemoveMany<Prefix4>(_owners4, four, out _);
+        int second = BpfMap.RemoveMany<Prefix6>(_owners6, six, out _);
+        return error < 0 ? error : second;
+    }
+
+    /// <summary>Sends what a queue takes to a socket; the kernel removes the entry when the socket closes.</summary>
+    /// <param name="queue">The device's receive queue, below 256.</param>
+    /// <param name="socket">The descriptor of an AF_XDP socket.</param>
+    /// <returns>0, or −errno.</returns>
+    public int Bind(uint queue, int socket) => BpfMap.Set(_sockets, queue, socket);
+
+    /// <inheritdoc/>
+    public void Dispose() => _program.Dispose();
+
+    /// <summary>struct prefix4 of native/xdp/inner.bpf.c.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Prefix4
+    {
+        private uint _length;
+        private uint _address;
+
+        internal static Prefix4 Of(IpPrefix prefix) => new()
+        {
+            _length = prefix.Length,
+            _address = BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness((uint)prefix.Address) : (uint)prefix.Address,
+        };
+    }
+
+    /// <summary>struct prefix6 of native/xdp/inner.bpf.c.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Prefix6
+    {
+        private uint _length;
+        private Bytes _address;
+
+        internal static Prefix6 Of(IpPrefix prefix)
+        {
+            var key = new Prefix6 { _length = prefix.Length };
+            BinaryPrimitives.WriteUInt128BigEndian(key._address, prefix.Address);
+            return key;
+        }
+
+        [InlineArray(16)]
+        private struct Bytes
+        {
+            private byte _first;
+        }
+    }
+}

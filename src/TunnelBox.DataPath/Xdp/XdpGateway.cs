@@ -1,0 +1,210 @@
+using TunnelBox.Linux.Netlink;
+using TunnelBox.Protocol;
+using TunnelBox.Visibility;
+
+namespace TunnelBox.DataPath.Xdp;
+
+/// <summary>How an inner AF_XDP side is opened.</summary>
+/// <param name="Device">The name of the local network's device.</param>
+/// <param name="Tunnel">The number of the TUN device, which stays beside it.</param>
+/// <param name="Mtu">The tunnel's MTU in bytes.</param>
+public sealed record XdpGatewayOptions(string Device, int Tunnel, int Mtu)
+{
+    /// <summary>Gets where drops are counted that only the kernel knows of; nobody else counts there.</summary>
+    public required CounterBlock Counters { get; init; }
+
+    /// <summary>Gets what reads every peer's allowed IPs.</summary>
+    public required Func<AllowedIps<Peer>> AllowedIps { get; init; }
+
+    /// <summary>Gets what is told once, from another thread, that the device cannot be served any more, and why.</summary>
+    public required Action<string> Ended { get; init; }
+
+    /// <summary>Gets a value indicating whether it is opened although a firewall looks at forwarded packets, which it goes past.</summary>
+    public bool PastFirewall { get; init; }
+}
+
+/// <summary>
+/// The inner side on one Ethernet device over AF_XDP, which makes this machine a gateway of a local network: the program, a socket for
+/// every queue, the kernel's tables, and a port for each worker. The TUN device stays as it is underneath.
+/// </summary>
+public sealed class XdpGateway : IDisposable
+{
+    private const int DrainMilliseconds = 100;
+
+    // Listing a large firewall costs a few milliseconds.
+    private const int SecondsBetweenFirewallLooks = 3;
+
+    private readonly XdpGatewayOptions _options;
+    private readonly InnerProgram _program;
+    private readonly XdpQueues _queues;
+    private readonly LanWatch _watch;
+    private int _seconds;
+    private bool _detached;
+
+    private XdpGateway(XdpGatewayOptions options, InnerProgram program, XdpQueues queues, int ifindex)
+    {
+        _options = options;
+        _program = program;
+        _queues = queues;
+        _watch = new LanWatch(
+            new LanWatchOptions(options.Device, ifindex, options.Tunnel) { AllowedIps = options.AllowedIps, EverySecond = EverySecond, Ended = options.Ended },
+            program,
+            options.Mtu);
+    }
+
+    /// <summary>Gets the device's name.</summary>
+    public string Device => _options.Device;
+
+    /// <summary>Gets the mode in force.</summary>
+    public XdpMode Mode => _queues.Mode;
+
+    /// <summary>Gets why the mode is no better one, a sentence; null where it is the best.</summary>
+    public string? ModeReason => _queues.ModeReason;
+
+    /// <summary>Gets how many queues are bound.</summary>
+    public int Queues => _queues.All.Count;
+
+    /// <summary>Gets how many prefixes the program looks destinations up in.</summary>
+    public int Prefixes => _watch.Prefixes;
+
+    /// <summary>Gets what looks at forwarded packets and does not see those that pass here, or null.</summary>
+    public string? Bypassed { get; private init; }
+
+    /// <summary>Gets the ports, one for each worker.</summary>
+    public IReadOnlyList<IPort> Ports { get; private set; } = [];
+
+    /// <summary>Gets a value indicating whether every frame is accounted for, which it is when the device is idle.</summary>
+    public bool AllFramesAccountedFor => _queues.AllFramesAccountedFor;
+
+    /// <summary>Attaches to a device in the calling thread's network namespace; from then on, packets to the peers come past the kernel.</summary>
+    /// <param name="options">How.</param>
+    /// <param name="tun">The TUN device's ports, one for each worker; they must outlive this object.</param>
+    /// <returns>The open side.</returns>
+    /// <exception cref="PortException">It cannot be: one sentence says why.</exception>
+    public static XdpGateway Open(XdpGatewayOptions options, IReadOnlyList<IPort> tun)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(tun);
+        InnerProgram? program = null;
+        XdpQueues? queues = null;
+        try
+        {
+            string? rules = ForwardRules.Find();
+            if (rules is not null && !options.PastFirewall)
+            {
+                throw new PortException(Refusal(options.Device, rules));
+            }
+
+            int ifindex = XdpOuter.IndexOf(options.Device);
+            XdpQueues.Check(options.Device, ifindex);
+            program = InnerProgram.Attach(options.Device, ifindex);
+            queues = XdpQueues.Bind(options.Device, ifindex, program.GenericReason);
+            var gateway = new XdpGateway(options, program, queues, ifindex) { Bypassed = rules };
+            gateway.Serve(tun, ifindex);
+            return gateway;
+        }
+        catch (Exception fault)
+        {
+            program?.Dispose();
+            queues?.Dispose();
+            throw fault is NetlinkException ? new PortException($"no XDP on {options.Device}: {fault.Message}", fault) : fault;
+        }
+    }
+
+    /// <summary>Sets the tunnel's MTU.</summary>
+    /// <param name="mtu">Bytes.</param>
+    public void SetMtu(int mtu) => _watch.SetTunnelMtu(mtu);
+
+    /// <summary>Has the program follow the peers' allowed IPs, which were changed.</summary>
+    public void AllowedIpsChanged() => _watch.Wake();
+
+    /// <summary>Gives the device's traffic back to the kernel and waits, at most 100 ms, until the workers have taken what had arrived.</summary>
+    public void Detach()
+    {
+        if (_detached)
+        {
+            return;
+        }
+
+        _detached = true;
+        _watch.Dispose();
+        _program.Dispose();
+        long until = Environment.TickCount64 + DrainMilliseconds;
+        while (!_queues.IsIdle && Environment.TickCount64 < until)
+        {
+            Thread.Sleep(1);
+        }
+    }
+
+    /// <summary>Releases everything; the workers must have stopped.</summary>
+    public void Dispose()
+    {
+        if (!_detached)
+        {
+            _detached = true;
+            _watch.Dispose();
+            _program.Dispose();
+        }
+
+        _queues.Count(_options.Counters, isInner: true);
+        foreach (IPort port in Ports)
+        {
+            port.Dispose();
+        }
+
+        _queues.Dispose();
+    }
+
+    private static string Refusal(string device, string rules) =>
+        $"no XDP on {device}: {rules} decides on forwarded packets, which would go past it; remove its rules, or set InnerPastFirewall to true";
+
+    private void Serve(IReadOnlyList<IPort> tun, int ifindex)
+    {
+        string name = $"xdp {Device} {Mode.ToString().ToLowerInvariant()}";
+        bool isVirtual;
+        using (NetworkSettings settings = NetworkSettings.Open())
+        {
+            isVirtual = settings.FindLink(ifindex)?.Kind == "veth";
+        }
+
+        try
+        {
+            Ports = [.. tun.Select((port, worker) =>
+                (IPort)new GatewayPort(port, [.. _queues.All.Where((_, queue) => queue % tun.Count == worker)], _watch, name, isVirtual))];
+            for (int i = 0; i < _queues.All.Count; i++)
+            {
+                int error = _program.Bind((uint)i, _queues.All[i].Socket.Descriptor);
+                if (error < 0)
+                {
+                    throw new PortException($"no XDP on {Device}: queue {i} cannot be given its socket: {Linux.Libc.Errno.Describe(error)}; use the TUN port", error);
+                }
+            }
+
+            _watch.Start();
+        }
+        catch
+        {
+            _watch.Dispose();
+            throw;
+        }
+    }
+
+    private string? EverySecond()
+    {
+        _queues.Count(_options.Counters, isInner: true);
+        if (_options.PastFirewall || ++_seconds % SecondsBetweenFirewallLooks != 0)
+        {
+            return null;
+        }
+
+        try
+        {
+            return ForwardRules.Find() is { } rules ? Refusal(Device, rules) : null;
+        }
+        catch (NetlinkException)
+        {
+            // Rules that changed under the reading: the next look comes soon.
+            return null;
+        }
+    }
+}

@@ -1,0 +1,252 @@
+using System.Globalization;
+using System.Text.Json;
+using TunnelBox.EndToEnd.Tests.Harness;
+using Xunit.Abstractions;
+
+namespace TunnelBox.EndToEnd.Tests;
+
+/// <summary>
+/// Two local networks joined by a tunnel: host – gateway – gateway – host, each a namespace. The first gateway's inner and outer sides
+/// are on AF_XDP.
+/// </summary>
+public class GatewayTests(ITestOutputHelper output) : EndToEndTest(output, 120)
+{
+    private const string HostA4 = "10.1.0.2", HostA6 = "fd01::2", GateA4 = "10.1.0.1", HostB4 = "10.2.0.2", HostB6 = "fd02::2";
+    private const string TunnelB4 = "10.3.0.2", TunnelB6 = "fd03::2";
+    private const int Mtu = 1420;
+    private const int Count = 2000;
+    private const int Rate = 2000;
+
+    [Theory]
+    [InlineData("xdp")]
+    [InlineData("wireguard-go")]
+    public async Task Two_networks_meet_past_the_kernel(string other)
+    {
+        Site site = await BuildAsync(other);
+        await site.ExpectPortAsync(site.LanA);
+        await Ping.UntilAnsweredAsync(site.HostA, HostB4, TimeSpan.FromSeconds(5));
+        await Ping.UntilAnsweredAsync(site.HostA, HostB6, TimeSpan.FromSeconds(5));
+        await Ping.ExpectAsync(site.HostB, HostA4);
+        await Ping.ExpectAsync(site.HostB, HostA6);
+
+        long before = await ForwardedAsync(site.A.Space);
+        await Transfer.ExpectTcpAsync(Lab, site.HostA, site.HostB, HostB4, 8 << 20);
+        await Transfer.ExpectTcpAsync(Lab, site.HostB, site.HostA, HostA4, 8 << 20);
+        await Transfer.ExpectTcpAsync(Lab, site.HostA, site.HostB, HostB6, 8 << 20);
+        await Transfer.ExpectTcpAsync(Lab, site.HostB, site.HostA, HostA6, 8 << 20);
+        int mayBeLost = other == "xdp" ? 0 : 15;
+        (await Transfer.UdpAsync(Lab, site.HostA, site.HostB, HostB4, Count, Rate, 1392)).Expect(mayBeLost);
+        (await Transfer.UdpAsync(Lab, site.HostB, site.HostA, HostA6, Count, Rate, 33)).Expect(mayBeLost);
+        Assert.InRange(await ForwardedAsync(site.A.Space) - before, 0, 100);
+        Iperf3Result tcp = await Iperf3.RunAsync(Lab, site.HostA, site.HostB, HostB4, "-t 1");
+        Assert.InRange(tcp.ReceivedBytes, 1 << 20, long.MaxValue);
+
+        // Every router on the way tells when hops are used up, and how much goes through.
+        await ExpectWordAsync(site.HostA, $"-t 1 {HostB4}", $"From {GateA4} icmp_seq=1 Time to live exceeded");
+        await ExpectWordAsync(site.HostA, $"-t 1 {HostB6}", "From fd01::1 icmp_seq=1 Time exceeded: Hop limit");
+        await ExpectWordAsync(site.HostA, $"-t 2 {HostB4}", $"From {TunnelB4} icmp_seq=1 Time to live exceeded");
+        await ExpectWordAsync(site.HostA, $"-t 2 {HostB6}", $"From {TunnelB6} icmp_seq=1 Time exceeded: Hop limit");
+        await ExpectWordAsync(site.HostA, $"-M do -s 1472 {HostB4}", $"mtu = {Mtu}");
+        await ExpectWordAsync(site.HostA, $"-M do -s 1452 {HostB6}", $"mtu={Mtu}", "mtu = 1420");
+
+        // What may be broken up is broken up by the kernel.
+        await Ping.ExpectAsync(site.HostA, HostB4, options: "-M dont -s 1472");
+        await Ping.ExpectAsync(site.HostA, HostB4, options: "-M dont -s 4000");
+
+        // The gateway itself talks through the TUN device.
+        await Ping.ExpectAsync(site.A.Space, HostB4);
+        await Ping.ExpectAsync(site.HostB, GateA4);
+        string status = await site.StatusAsync();
+        Assert.Contains($"Packets between {site.LanA} and the tunnel pass without nftables, conntrack, tc, policy rules and reverse path filters", status, StringComparison.Ordinal);
+        Dictionary<string, long> drops = await site.DropsAsync();
+        Assert.InRange(drops.GetValueOrDefault("OutHopLimit"), 2, 10);
+        Assert.InRange(drops.GetValueOrDefault("OutPacketTooBig"), 2, 1000);
+        Assert.All(drops.Where(each => each.Key.Contains("Xdp", StringComparison.Ordinal)), each => Assert.True(each.Value == 0, each.ToString()));
+    }
+
+    [Fact]
+    public async Task A_narrower_network_behind_the_other_end_is_told_of()
+    {
+        Site site = await BuildAsync("xdp");
+        await site.ExpectPortAsync(site.LanA);
+        await site.B.Space.IpAsync($"link set {site.LanB} mtu 1300");
+        await site.HostB.IpAsync($"link set {site.HostLinkB} mtu 1300");
+        await Ping.UntilAnsweredAsync(site.HostA, HostB4, TimeSpan.FromSeconds(5));
+        await Ping.UntilAnsweredAsync(site.HostA, HostB6, TimeSpan.FromSeconds(5));
+        await ExpectWordAsync(site.HostA, $"-M do -s 1380 {HostB4}", "mtu = 1300");
+        await ExpectWordAsync(site.HostA, $"-M do -s 1360 {HostB6}", "mtu=1300", "mtu = 1300");
+        await Transfer.ExpectTcpAsync(Lab, site.HostA, site.HostB, HostB4, 4 << 20);
+        await Transfer.ExpectTcpAsync(Lab, site.HostB, site.HostA, HostA6, 4 << 20);
+        await Ping.ExpectAsync(site.HostA, HostB4, options: "-M dont -s 1380");
+    }
+
+    [Fact]
+    public async Task Faults_and_a_firewall_leave_the_networks_joined()
+    {
+        Site site = await BuildAsync("xdp");
+        await site.ExpectPortAsync(site.LanA);
+        await Ping.UntilAnsweredAsync(site.HostA, HostB4, TimeSpan.FromSeconds(5));
+
+        // Another network behind the other end.
+        await site.HostB.IpAsync($"address add 10.4.0.2/32 dev {site.HostLinkB}");
+        await site.B.Space.IpAsync($"route add 10.4.0.0/24 via {HostB4}");
+        await site.A.Space.IpAsync($"route add 10.4.0.0/24 dev {site.A.Interface}");
+        await Ping.ExpectSilenceAsync(site.HostA, "10.4.0.2");
+        await site.A.SetPeerAsync(site.B, $"allowed-ips {TunnelB4}/32,{TunnelB6}/128,10.2.0.0/24,fd02::/64,10.4.0.0/24");
+        await Ping.UntilAnsweredAsync(site.HostA, "10.4.0.2", TimeSpan.FromSeconds(5));
+
+        // A firewall may not be gone past: the kernel takes over, and gives back.
+        await site.A.Space.NftAsync("table inet guard { chain gate { type filter hook forward priority 0; tcp dport 23 drop; }; }");
+        await site.ExpectPortAsync(null);
+        Assert.Contains("chain gate of table guard decides on forwarded packets", await site.StatusAsync(), StringComparison.Ordinal);
+        await Ping.ExpectAsync(site.HostA, HostB4);
+        await site.A.Space.NftAsync("delete table inet guard");
+        await site.ExpectPortAsync(site.LanA);
+        await Ping.UntilAnsweredAsync(site.HostA, HostB4, TimeSpan.FromSeconds(5));
+
+        // Killed, the program is gone with the daemon; started again, it is there again.
+        await site.A.Daemon.SignalAsync("KILL");
+        await site.A.EndedAsync(TimeSpan.FromSeconds(5));
+        await Eventually.TrueAsync(
+            async () => !(await site.A.Space.RunAsync("ip", "link", "show", site.LanA)).Output.Contains("xdp", StringComparison.Ordinal),
+            static () => "the program is still attached", Lab.Deadline);
+        await site.A.RestartAsync();
+        await site.JoinAsync();
+        await site.ExpectPortAsync(site.LanA);
+        await Ping.UntilAnsweredAsync(site.HostA, HostB4, TimeSpan.FromSeconds(10));
+
+        // The local network's device goes and comes back.
+        await site.A.Space.IpAsync($"link del {site.LanA}");
+        await site.ExpectPortAsync(null);
+        await Lab.RunAsync("ip", "link", "add", site.LanA, "netns", site.A.Space.Name, "type", "veth", "peer", "name", site.HostLinkA, "netns", site.HostA.Name);
+        await site.AddressLanAAsync();
+        await site.ExpectPortAsync(site.LanA);
+        await Ping.UntilAnsweredAsync(site.HostA, HostB4, TimeSpan.FromSeconds(10));
+        (await Transfer.UdpAsync(Lab, site.HostA, site.HostB, HostB4, Count, Rate, 500)).Expect(0);
+        Assert.DoesNotContain("frames are under way", site.A.Daemon.Error + site.A.Daemon.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Going_past_a_firewall_is_a_choice_and_is_told()
+    {
+        Site site = await BuildAsync("xdp", force: true, firewall: true);
+        await site.ExpectPortAsync(site.LanA);
+        Assert.Contains("chain gate of table guard does not see them", await site.StatusAsync(), StringComparison.Ordinal);
+        await Ping.ExpectAsync(site.A.Space, HostB4);
+        await Ping.UntilAnsweredAsync(site.A.Space, HostA4, TimeSpan.FromSeconds(5));
+        await Ping.UntilAnsweredAsync(site.HostA, HostB4, TimeSpan.FromSeconds(5));
+    }
+
+    private static async Task ExpectWordAsync(NetworkNamespace from, string options, params string[] words)
+    {
+        CommandResult result = await from.TryAsync(["ping", "-n", "-c", "1", "-W", "2", .. options.Split(' ')]);
+        Assert.True(words.Any(word => result.Output.Contains(word, StringComparison.Ordinal)), $"ping {options} does not say {words[0]}:\n{result.Output}{result.Error}");
+    }
+
+    // Packets that the kernel of this namespace forwarded, of both families.
+    private static async Task<long> ForwardedAsync(NetworkNamespace space)
+    {
+        string[][] four = [.. (await space.RunAsync("cat", "/proc/net/snmp")).Output.Split('\n')
+            .Where(line => line.StartsWith("Ip:", StringComparison.Ordinal)).Select(line => line.Split(' '))];
+        string six = (await space.RunAsync("grep", "Ip6OutForwDatagrams", "/proc/net/snmp6")).Output.Split([' ', '\t', '\n'], StringSplitOptions.RemoveEmptyEntries)[1];
+        return long.Parse(four[1][Array.IndexOf(four[0], "ForwDatagrams")], CultureInfo.InvariantCulture) + long.Parse(six, CultureInfo.InvariantCulture);
+    }
+
+    private async Task<Site> BuildAsync(string other, bool force = false, bool firewall = false)
+    {
+        NetworkNamespace hostA = await Lab.NamespaceAsync();
+        NetworkNamespace gateA = await Lab.NamespaceAsync();
+        NetworkNamespace gateB = await Lab.NamespaceAsync();
+        NetworkNamespace hostB = await Lab.NamespaceAsync();
+        (string hostLinkA, string lanA) = await NetworkNamespace.ConnectAsync(hostA, gateA);
+        (string outerA, string outerB) = await NetworkNamespace.ConnectAsync(gateA, gateB);
+        (string lanB, string hostLinkB) = await NetworkNamespace.ConnectAsync(gateB, hostB);
+        await gateA.IpAsync($"address add {TunnelPair.FirstOuter4}/24 dev {outerA}");
+        await gateB.IpAsync($"address add {TunnelPair.SecondOuter4}/24 dev {outerB}");
+        foreach (NetworkNamespace gate in new[] { gateA, gateB })
+        {
+            await gate.SysctlAsync("net.ipv4.ip_forward=1");
+            await gate.SysctlAsync("net.ipv6.conf.all.forwarding=1");
+        }
+
+        if (firewall)
+        {
+            await gateA.NftAsync("table inet guard { chain gate { type filter hook forward priority 0; policy drop; }; }");
+        }
+
+        Dictionary<string, string?> Settings(string lan, string outer) => new()
+        {
+            ["TUNNELBOX__INNERPORT"] = $"xdp:{lan}", ["TUNNELBOX__OUTERPORT"] = $"xdp:{outer}", ["TUNNELBOX__INNERPASTFIREWALL"] = force ? "true" : "false",
+        };
+        TunnelEnd a = await TunnelEnd.StartAsync(Lab, gateA, settings: Settings(lanA, outerA));
+        TunnelEnd b = await TunnelEnd.StartAsync(
+            Lab, gateB, other == "wireguard-go" ? await TunnelProgram.WireGuardGo2023Async() : null, settings: other == "xdp" ? Settings(lanB, outerB) : null);
+        var site = new Site(hostA, a, b, hostB) { LanA = lanA, LanB = lanB, HostLinkA = hostLinkA, HostLinkB = hostLinkB };
+        await site.AddressLanAAsync();
+        await AddressAsync(gateB, lanB, hostB, hostLinkB, 2);
+        await b.UpAsync(TunnelPair.SecondPort, Mtu, $"{TunnelB4}/24", $"{TunnelB6}/64");
+        await b.SetPeerAsync(a, $"allowed-ips 10.3.0.1/32,fd03::1/128,10.1.0.0/24,fd01::/64 endpoint {TunnelPair.FirstOuter4}:{TunnelPair.FirstPort}");
+        await gateB.IpAsync($"route add 10.1.0.0/24 dev {b.Interface}");
+        await gateB.IpAsync($"route add fd01::/64 dev {b.Interface}");
+        await site.JoinAsync();
+        return site;
+    }
+
+    private static async Task AddressAsync(NetworkNamespace gate, string lan, NetworkNamespace host, string hostLink, int site)
+    {
+        await gate.IpAsync($"address add 10.{site}.0.1/24 dev {lan}");
+        await gate.IpAsync($"address add fd0{site}::1/64 dev {lan} nodad");
+        await host.IpAsync($"address add 10.{site}.0.2/24 dev {hostLink}");
+        await host.IpAsync($"address add fd0{site}::2/64 dev {hostLink} nodad");
+        await gate.IpAsync($"link set {lan} up");
+        await host.IpAsync($"link set {hostLink} up");
+        await host.IpAsync($"route add default via 10.{site}.0.1");
+        await host.IpAsync($"route add default via fd0{site}::1");
+    }
+
+    private sealed record Site(NetworkNamespace HostA, TunnelEnd A, TunnelEnd B, NetworkNamespace HostB)
+    {
+        public required string LanA { get; init; }
+
+        public required string LanB { get; init; }
+
+        public required string HostLinkA { get; init; }
+
+        public required string HostLinkB { get; init; }
+
+        public Task AddressLanAAsync() => AddressAsync(A.Space, LanA, HostA, HostLinkA, 1);
+
+        public async Task JoinAsync()
+        {
+            await A.UpAsync(TunnelPair.FirstPort, Mtu, "10.3.0.1/24", "fd03::1/64");
+            await A.SetPeerAsync(B, $"allowed-ips {TunnelB4}/32,{TunnelB6}/128,10.2.0.0/24,fd02::/64 endpoint {TunnelPair.SecondOuter4}:{TunnelPair.SecondPort}");
+            await B.SetPeerAsync(A, "allowed-ips 10.3.0.1/32,fd03::1/128,10.1.0.0/24,fd01::/64");
+            await A.Space.IpAsync($"route replace 10.2.0.0/24 dev {A.Interface}");
+            await A.Space.IpAsync($"route replace fd02::/64 dev {A.Interface}");
+        }
+
+        public async Task<string> StatusAsync() => (await A.Space.RunAsync(TunnelProgram.Tunnelctl, "status", A.Interface)).Output;
+
+        public async Task<Dictionary<string, long>> DropsAsync() =>
+            (await A.Space.RunAsync(TunnelProgram.Tunnelctl, "stat", A.Interface)).Output
+                .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                .Select(line => line.Split(['\t', ' '], StringSplitOptions.RemoveEmptyEntries))
+                .Where(words => words.Length >= 2 && long.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out _))
+                .ToDictionary(words => words[0], words => long.Parse(words[1], CultureInfo.InvariantCulture));
+
+        // Within the time that a refused device is left alone.
+        public async Task ExpectPortAsync(string? lan)
+        {
+            string wanted = lan is null ? "tun" : $"xdp:{lan}";
+            await Eventually.TrueWithinAsync(
+                TimeSpan.FromSeconds(15),
+                async () =>
+                {
+                    using var json = JsonDocument.Parse((await A.Space.RunAsync(TunnelProgram.Tunnelctl, "status", A.Interface, "--json")).Output);
+                    JsonElement device = json.RootElement.GetProperty("interfaces")[0].GetProperty("device");
+                    return device.GetProperty("innerPort").GetString() == wanted;
+                },
+                $"the inner port is not {wanted}");
+        }
+    }
+}
