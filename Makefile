@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 export PREFIX DESTDIR
 .DEFAULT_GOAL := help
-.PHONY: help build check test test-all demo bench bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp install uninstall format packages clean
+.PHONY: help build check test test-all demo bench bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp budget install uninstall format packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -26,8 +26,10 @@ bench-crypto: ## our packet cipher against libipsec-mb, OpenSSL and libsodium, a
 	@interop/crypto/bench
 bench-visibility: ## what counters, traces and captures cost, tcpdump beside them, as a table and out/bench-visibility.json (QUICK=1: a short look)
 	@interop/bench/visibility
-bench-xdp: ## AF_XDP against UDP as the outer side of our tunnel, as a table and out/bench-xdp.json (QUICK=1: a short look)
+bench-xdp: ## AF_XDP against UDP, a gateway against a bare forwarder, and each stage of a packet, as tables and out/bench-xdp.json (QUICK=1: a short look)
 	@interop/bench/xdp
+budget: ## what the measured stages of a packet mean for lines of 10, 40 and 100 Gbit/s, as a table and out/bench-budget.json (QUICK=1: a short look)
+	@interop/bench/budget
 install: ## programs, completions and service unit below PREFIX (default /usr/local)
 	@.ci/install
 uninstall: ## removes exactly what install put there

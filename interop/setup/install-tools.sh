@@ -16,7 +16,8 @@ test_tools=("${bench_tools[@]}" "${vm_tools[@]}" wg-quick:wireguard-tools wiregu
     /usr/include/x86_64-linux-gnu/sys/sdt.h:systemtap-sdt-dev zsh:zsh fish:fish mandoc:mandoc zbarimg:zbar-tools
     /usr/lib/x86_64-linux-gnu/libbpf.so.1:libbpf1 /usr/include/bpf/bpf_helpers.h:libbpf-dev llvm-strip:llvm promtool:prometheus
     faketime:faketime)
-
+xdp_tools=(clang:clang llvm-strip:llvm /usr/lib/x86_64-linux-gnu/libbpf.so.1:libbpf1 /usr/include/bpf/bpf_helpers.h:libbpf-dev
+    /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev taskset:util-linux)
 crypto_tools=("${build_tools[@]}" gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev jq:jq /usr/include/intel-ipsec-mb.h:libipsec-mb-dev
     /usr/include/openssl/evp.h:libssl-dev /usr/include/sodium.h:libsodium-dev taskset:util-linux)
 

@@ -81,9 +81,13 @@ struct wire load(const char *name, unsigned ifindex, unsigned target, uint16_t t
     }
 
     if (ifindex) {
-        wire.link = bpf_program__attach_xdp(wire.program, (int)ifindex);
-        if (!wire.link) {
-            give_up("attaching the program", errno);
+        // The kernel takes a program off some time after its owner ended.
+        for (int attempt = 0; !(wire.link = bpf_program__attach_xdp(wire.program, (int)ifindex)); attempt++) {
+            if (errno != EBUSY || attempt == 100) {
+                give_up("attaching the program", errno);
+            }
+
+            usleep(20000);
         }
     }
 
@@ -93,6 +97,7 @@ struct wire load(const char *name, unsigned ifindex, unsigned target, uint16_t t
 int main(int argc, char **argv)
 {
     struct sigaction action = {.sa_handler = on_signal};
+    libbpf_set_print(NULL);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     if (argc == 5 && !strcmp(argv[1], "forward")) {

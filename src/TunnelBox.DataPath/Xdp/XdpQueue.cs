@@ -157,11 +157,14 @@ internal sealed unsafe class XdpQueue : IDisposable
         XdpRing done = _socket.Completion;
         uint count = done.Ready;
         _stalled &= count == 0;
-        for (uint i = 0; i < count && _freeCount < _free.Length; i++)
+        ulong[] free = _free;
+        int at = _freeCount;
+        for (uint i = 0; i < count && (uint)at < (uint)free.Length; i++)
         {
-            _free[_freeCount++] = done.Frame(i) & ~(ulong)(Arena.ChunkSize - 1);
+            free[at++] = done.Frame(i) & ~(ulong)(Arena.ChunkSize - 1);
         }
 
+        _freeCount = at;
         done.Release(count);
     }
 

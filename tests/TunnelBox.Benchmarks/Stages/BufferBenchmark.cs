@@ -6,7 +6,7 @@ using TunnelBox.DataPath.Xdp;
 
 namespace TunnelBox.Benchmarks.Stages;
 
-/// <summary>What it costs to get 64 buffers and to put them back: in bulk, one by one, with the framework's stack and with its shared pool.</summary>
+/// <summary>What it costs to get 64 buffers and to put them back: through the rings of a queue, with the framework's stack, and with its shared pool.</summary>
 internal static class BufferBenchmark
 {
     private const int Rounds = 200;
@@ -17,6 +17,7 @@ internal static class BufferBenchmark
     /// <param name="output">Where the lines go.</param>
     public static void Run(TextWriter output)
     {
+        Queue(output);
         var stack = new Stack<ulong>(Frames);
         for (ulong i = 0; i < Frames; i++)
         {
@@ -51,6 +52,54 @@ internal static class BufferBenchmark
         });
     }
 
+    // What lies between, transmitting, is not counted: only the getting of 64 and the taking back of 64.
+    private static unsafe void Queue(TextWriter output)
+    {
+        using Arena arena = Arena.Map(2 * Frames);
+        using var device = new MemoryDevice(arena, Frames, 0);
+        using var queue = new XdpQueue(arena, device.Socket, 1, 0, Frames);
+        ulong[] taken = new ulong[Burst.Capacity];
+        double[] rounds = new double[Rounds];
+        for (int round = -20; round < Rounds; round++)
+        {
+            long ticks = 0;
+            for (int repeat = 0; repeat < Repeats; repeat++)
+            {
+                long start = Stopwatch.GetTimestamp();
+                for (int i = 0; i < taken.Length; i++)
+                {
+                    if (queue.Take(out taken[i]) is null)
+                    {
+                        throw new InvalidOperationException("There is no frame left.");
+                    }
+                }
+
+                ticks += Stopwatch.GetTimestamp() - start;
+                for (int i = 0; i < taken.Length; i++)
+                {
+                    queue.Add(taken[i], 42, 80);
+                }
+
+                queue.Flush();
+                if (device.Leave() != taken.Length)
+                {
+                    throw new InvalidOperationException("Frames were lost.");
+                }
+
+                start = Stopwatch.GetTimestamp();
+                queue.Reclaim();
+                ticks += Stopwatch.GetTimestamp() - start;
+            }
+
+            if (round >= 0)
+            {
+                rounds[round] = ticks * 1e9 / Stopwatch.Frequency / Repeats / Burst.Capacity;
+            }
+        }
+
+        Print(output, "queue", rounds);
+    }
+
     private static void Write(TextWriter output, string name, Action action)
     {
         double[] rounds = new double[Rounds];
@@ -68,6 +117,11 @@ internal static class BufferBenchmark
             }
         }
 
+        Print(output, name, rounds);
+    }
+
+    private static void Print(TextWriter output, string name, double[] rounds)
+    {
         Array.Sort(rounds);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"buffers-{name} {rounds[Rounds / 2]:F2}"));
     }

@@ -25,7 +25,8 @@ internal sealed unsafe class MemoryDevice : IDisposable
     /// <summary>Makes a device.</summary>
     /// <param name="arena">Where its frames lie.</param>
     /// <param name="entries">Entries of each ring, a power of two up to 2,048.</param>
-    public MemoryDevice(Arena arena, uint entries)
+    /// <param name="firstChunk">The first of as many chunks to receive into.</param>
+    public MemoryDevice(Arena arena, uint entries, int firstChunk)
     {
         _arena = arena;
         fixed (byte* name = "rings\0"u8)
@@ -39,6 +40,12 @@ internal sealed unsafe class MemoryDevice : IDisposable
         }
 
         Socket = XdpSocket.OfRings(Map(0, entries, 8), Map(1, entries, 8), Map(2, entries, sizeof(xdp_desc)), Map(3, entries, sizeof(xdp_desc)));
+        for (uint i = 0; i < entries; i++)
+        {
+            Socket.Fill.Frame(i) = ((ulong)firstChunk + i) * Arena.ChunkSize;
+        }
+
+        Socket.Fill.Submit(entries);
         _fill = Map(0, entries, 8);
         _completion = Map(1, entries, 8);
         _receive = Map(2, entries, sizeof(xdp_desc));

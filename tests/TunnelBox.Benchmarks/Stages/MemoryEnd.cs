@@ -37,8 +37,8 @@ internal sealed unsafe class MemoryEnd : ITunnelOutput, IDisposable
     {
         _address = [192, 0, 2, number];
         Tunnel = new Tunnel(_keys, _random, TimeProvider.System, TimeProvider.System, static _ => new Tai64nClock(TimeProvider.System), this);
-        Outer = new MemoryDevice(_arena, Frames);
-        Inner = new MemoryDevice(_arena, Frames);
+        Outer = new MemoryDevice(_arena, Frames, 0);
+        Inner = new MemoryDevice(_arena, Frames, 2 * Frames);
         _outerQueue = new XdpQueue(_arena, Outer.Socket, Loopback, 0, Frames);
         _innerQueue = new XdpQueue(_arena, Inner.Socket, Loopback, 2 * Frames, Frames);
         _paths = new PathFinder("lo", Loopback, Port, 0, static _ => { }, static () => { }, static () => { });
