@@ -145,6 +145,7 @@ public sealed partial class TunnelDevice
         [
             $"XDP on {device} is in {_outerMode} mode, {opened.Queues} {(opened.Queues == 1 ? "queue" : "queues")}{why}.",
             $"Datagrams of the tunnel pass {device} without nftables, conntrack, tc and reverse path filters.",
+            .. opened.PagesReason is { } pages ? [pages] : Array.Empty<string>(),
         ];
         _log.Info($"{InterfaceName}: {_outerNotes[0]}");
         _tunnel.Trace.Around(PortChange, null, _outerNotes[0]);

@@ -174,6 +174,9 @@ public enum DropReason : byte
     /// <summary>Out: AF_XDP's RX ring on the inner side was full.</summary>
     OutXdpRingFull,
 
+    /// <summary>Out: the device threw the frame away that AF_XDP gave it.</summary>
+    OutXdpNotSent,
+
     /// <summary>Out: the interface is down, so no port is open.</summary>
     OutInterfaceDown,
 }

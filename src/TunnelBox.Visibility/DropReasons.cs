@@ -283,6 +283,10 @@ public static class DropReasons
             "AF_XDP's RX ring on the inner side was full.",
             "Give the tunnel more workers or the machine more CPU: packets come faster than they are sealed.");
         Out(
+            DropReason.OutXdpNotSent,
+            "The device threw away the frame that AF_XDP gave it.",
+            "See whether its link is up and its queues are sound (ip -s link, ethtool -S).");
+        Out(
             DropReason.OutInterfaceDown,
             "The interface is down, so no port is open.",
             "Bring the interface up.");

@@ -192,6 +192,30 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         await pair.ExpectPingsAsync();
     }
 
+    [Fact]
+    [Trait("Tier", "all")]
+    public async Task Frames_lie_in_huge_pages_where_there_are_some_and_status_says_where_there_are_not()
+    {
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions { FirstXdp = true });
+        await pair.ExpectPingsAsync();
+        Assert.Matches("Frames lie in ordinary pages, since [0-9]+ huge ones are not free: .*vm.nr_hugepages", await XdpSide.TextAsync(pair.First));
+        string before = (await Lab.RunAsync("sysctl", "-n", "vm.nr_hugepages")).Output.Trim();
+        try
+        {
+            await Lab.RunAsync("sysctl", "-q", "-w", "vm.nr_hugepages=40");
+            await pair.First.SetAsync("listen-port 51999");
+            await XdpSide.ExpectAsync(pair.First, $"xdp:{pair.FirstLink}");
+            Assert.DoesNotContain("ordinary pages", await XdpSide.TextAsync(pair.First), StringComparison.Ordinal);
+            await Ping.UntilAnsweredAsync(pair.First.Inner, TunnelPair.Second4, TimeSpan.FromSeconds(5));
+            await XdpSide.ExpectFramesHomeAsync(pair.First);
+            await pair.First.StopAsync();
+        }
+        finally
+        {
+            await Lab.RunAsync("sysctl", "-q", "-w", $"vm.nr_hugepages={before}");
+        }
+    }
+
     private static Dictionary<string, string?> Outer(string port) => XdpSide.Setting(port);
 
     private static async Task JoinAsync(TunnelEnd first, TunnelEnd second)

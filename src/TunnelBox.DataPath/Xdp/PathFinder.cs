@@ -32,6 +32,8 @@ internal sealed unsafe class PathFinder : IDisposable
     private readonly ConcurrentQueue<Endpoint> _asked = new();
     private readonly WakeEvent _wake = new();
     private readonly HashSet<(IPAddress Address, int Link)> _local = [];
+    private readonly HashSet<IPAddress> _nextHops = [];
+    private readonly NeighbourKeeper _keeper;
     private readonly Dictionary<IPAddress, ulong> _neighbours = [];
     private readonly Dictionary<Endpoint, int> _idle = [];
     private readonly byte[] _hopLimits = new byte[2];
@@ -60,6 +62,7 @@ internal sealed unsafe class PathFinder : IDisposable
         _addressesRead = addressesRead;
         _everySecond = everySecond;
         _gone = gone;
+        _keeper = new NeighbourKeeper(ifindex);
         _thread = new Thread(Run) { Name = "tb-paths", IsBackground = true };
         Look(tick: false);
     }
@@ -108,6 +111,7 @@ internal sealed unsafe class PathFinder : IDisposable
         }
 
         _events.Dispose();
+        _keeper.Dispose();
         _queries.Dispose();
         _wake.Dispose();
     }
@@ -126,6 +130,7 @@ internal sealed unsafe class PathFinder : IDisposable
         }
 
         _neighbours.Clear();
+        _nextHops.Clear();
         Array.Clear(_hopLimits);
         Dictionary<Endpoint, XdpPath> before = _snapshot;
         var after = new Dictionary<Endpoint, XdpPath>(before.Count);
@@ -156,6 +161,12 @@ internal sealed unsafe class PathFinder : IDisposable
         if (changed)
         {
             _snapshot = after;
+        }
+
+        if (tick)
+        {
+            // As sending through the kernel would: whether they still answer is asked again now and then.
+            _keeper.Keep(_nextHops);
         }
 
         return link is not null;
@@ -251,7 +262,7 @@ internal sealed unsafe class PathFinder : IDisposable
 
     private XdpPath Renew(Endpoint endpoint, XdpPath? path, PathLink? link, bool refresh)
     {
-        XdpWay? way = link is { IsRunning: true } up ? Find(endpoint, up, refresh) : null;
+        XdpWay? way = link is { IsRunning: true } up ? Find(endpoint, up) : null;
         if (path is not null && path.Way == way)
         {
             return path;
@@ -266,7 +277,7 @@ internal sealed unsafe class PathFinder : IDisposable
         return made;
     }
 
-    private XdpWay? Find(Endpoint endpoint, in PathLink link, bool refresh)
+    private XdpWay? Find(Endpoint endpoint, in PathLink link)
     {
         IPAddress remote = Address(endpoint.Remote.Address, endpoint.Remote.IsIPv6);
         (ushort, ushort) ports = (_port, endpoint.Remote.Port);
@@ -298,12 +309,9 @@ internal sealed unsafe class PathFinder : IDisposable
         {
             mac = _queries.Neighbour(_ifindex, route.NextHop);
             _neighbours[route.NextHop] = mac;
-            if (refresh)
-            {
-                // As sending through the kernel would: whether it still answers is asked again now and then.
-                _queries.Use(_ifindex, route.NextHop);
-            }
         }
+
+        _nextHops.Add(route.NextHop);
 
         int mtu = route.Mtu == 0 ? link.Mtu : Math.Min(route.Mtu, link.Mtu);
         byte hops = route.HopLimit == 0 ? HopLimit(endpoint.Remote.IsIPv6) : route.HopLimit;

@@ -22,5 +22,12 @@ internal static class XdpDrops
         counters.CountDrop(isInner ? DropReason.InXdpBadDescriptor : DropReason.OutXdpBadDescriptor, Grown(now.tx_invalid_descs, before.tx_invalid_descs));
     }
 
+    /// <summary>Counts frames that the device threw away between two readings of <see cref="XdpQueue.Refused"/>.</summary>
+    /// <param name="counters">Where.</param>
+    /// <param name="now">The later reading.</param>
+    /// <param name="before">The earlier one.</param>
+    public static void CountRefused(CounterBlock counters, long now, long before) =>
+        counters.CountDrop(DropReason.OutXdpNotSent, now - before);
+
     private static long Grown(ulong now, ulong before) => now > before ? (long)(now - before) : 0;
 }

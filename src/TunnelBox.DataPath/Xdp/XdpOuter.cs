@@ -58,6 +58,7 @@ public sealed unsafe class XdpOuter : IDisposable
     private readonly CounterBlock _counters;
     private readonly HashSet<IPEndPoint> _listening = [];
     private readonly xdp_statistics[] _counted = new xdp_statistics[MaxQueues];
+    private readonly long[] _refused = new long[MaxQueues];
     private readonly Lock _gate = new();
     private readonly EthtoolChannels _channels = new();
     private readonly Action<XdpEnd, string> _ended;
@@ -88,6 +89,9 @@ public sealed unsafe class XdpOuter : IDisposable
 
     /// <summary>Gets why the mode is no better one, a sentence; null where it is the best.</summary>
     public string? ModeReason => _queues[0].Socket.ModeReason;
+
+    /// <summary>Gets why frames do not lie in huge pages, a sentence; null where they do.</summary>
+    public string? PagesReason => _arena.PagesReason;
 
     /// <summary>Gets how many queues are bound.</summary>
     public int Queues => _queues.Count;
@@ -358,6 +362,9 @@ public sealed unsafe class XdpOuter : IDisposable
             ref xdp_statistics before = ref _counted[i];
             XdpDrops.Count(_counters, in now, in before);
             before = now;
+            long refused = _queues[i].Refused;
+            XdpDrops.CountRefused(_counters, refused, _refused[i]);
+            _refused[i] = refused;
         }
     }
 }

@@ -26,6 +26,7 @@ internal sealed unsafe class XdpQueue : IDisposable
     private int _heldCount;
     private uint _added;
     private int _sendError;
+    private long _refused;
     private bool _stalled;
 
     /// <summary>Takes a bound socket and the frames of its own; the first half of them the socket has offered the kernel to receive into.</summary>
@@ -58,6 +59,9 @@ internal sealed unsafe class XdpQueue : IDisposable
 
     /// <summary>Gets 0, or −errno of the last send: what cannot be mended by trying again. From any thread.</summary>
     public int SendError => Volatile.Read(ref _sendError);
+
+    /// <summary>Gets how many frames the device threw away instead of transmitting them; from any thread.</summary>
+    public long Refused => Volatile.Read(ref _refused);
 
     /// <summary>Gets what changes whenever the kernel takes a frame to transmit or gives one back; from any thread.</summary>
     public ulong Progress => (ulong)_socket.Transmit.Consumed + _socket.Completion.Produced;
@@ -228,6 +232,12 @@ internal sealed unsafe class XdpQueue : IDisposable
             int error = _socket.Kick();
             uint before = left;
             left = ring.Used;
+            if (error == -Definitions.EBUSY && _socket.Mode != XdpMode.ZeroCopy)
+            {
+                // In copy mode this says that one frame was taken and the device dropped it (__xsk_generic_xmit of net/xdp/xsk.c).
+                Volatile.Write(ref _refused, _refused + 1);
+            }
+
             bool passing = error is >= 0 or -Definitions.EAGAIN or -Definitions.EBUSY or -Definitions.ENOBUFS or -Definitions.ENETDOWN;
             Volatile.Write(ref _sendError, passing ? 0 : error);
             if (!passing)

@@ -23,6 +23,9 @@ public static partial class Definitions
     /// <summary>No file behind it.</summary>
     public const int MAP_ANONYMOUS = 0x20;
 
+    /// <summary>In huge pages, of which there must be enough.</summary>
+    public const int MAP_HUGETLB = 0x40000;
+
     /// <summary>All pages present at once.</summary>
     public const int MAP_POPULATE = 0x8000;
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using TunnelBox.DataPath.Xdp;
@@ -9,9 +10,12 @@ internal sealed class XdpLab : IDisposable
 {
     public const int Port = 51820;
 
-    public XdpLab()
+    public XdpLab(int queues = 1)
     {
-        Here.Ip("link", "add", "v0", "type", "veth", "peer", "name", "v1", "netns", There.Name);
+        string count = queues.ToString(CultureInfo.InvariantCulture);
+        Here.Ip(
+            "link", "add", "v0", "numrxqueues", count, "numtxqueues", count, "type", "veth",
+            "peer", "name", "v1", "netns", There.Name, "numrxqueues", count, "numtxqueues", count);
         foreach ((TestNamespace space, string device, int number) in new[] { (Here, "v0", 1), (There, "v1", 2) })
         {
             space.Ip("addr", "add", $"10.9.0.{number}/24", "dev", device);
@@ -37,11 +41,11 @@ internal sealed class XdpLab : IDisposable
     }
 
     /// <summary>A socket bound to the first queue of v0, with the program before it; to be called in <see cref="Here"/>.</summary>
-    public static (OuterProgram Program, XdpSocket Socket) Open(Arena arena, uint entries)
+    public static (OuterProgram Program, XdpSocket Socket) Open(Arena arena, uint entries, int firstChunk = -1)
     {
         int device = XdpOuter.IndexOf("v0");
         OuterProgram program = OuterProgram.Attach("v0", device);
-        XdpSocket? socket = XdpSocket.Open(arena, "v0", device, 0, null, entries, program.GenericReason, out int error, out string problem);
+        XdpSocket? socket = XdpSocket.Open(arena, "v0", device, 0, null, entries, program.GenericReason, out int error, out string problem, firstChunk);
         Assert.True(socket is not null, $"{problem} ({error})");
         Assert.Equal(0, program.Bind(0, socket.Descriptor));
         Assert.Equal(0, program.Listen(IPEndPoint.Parse($"10.9.0.1:{Port}")));

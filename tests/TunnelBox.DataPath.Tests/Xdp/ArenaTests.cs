@@ -5,6 +5,15 @@ namespace TunnelBox.DataPath.Tests.Xdp;
 public sealed unsafe class ArenaTests
 {
     [Fact]
+    public void Memory_that_is_too_large_for_huge_pages_says_so_and_is_had_in_ordinary_ones()
+    {
+        using Arena arena = Arena.Map(1 << 18);
+        Assert.Equal(
+            "Frames lie in ordinary pages, since 512 huge ones are not free: Cannot allocate memory (ENOMEM); the sysctl vm.nr_hugepages sets them aside.",
+            arena.PagesReason);
+    }
+
+    [Fact]
     public void It_holds_what_lies_in_one_chunk()
     {
         using Arena arena = Arena.Map(4);

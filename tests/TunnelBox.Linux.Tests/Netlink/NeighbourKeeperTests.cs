@@ -1,0 +1,120 @@
+using System.Diagnostics;
+using System.Net;
+using TunnelBox.Linux.Libc;
+using TunnelBox.Linux.Netlink;
+
+namespace TunnelBox.Linux.Tests.Netlink;
+
+[Trait("Needs", "root")]
+public sealed class NeighbourKeeperTests : IDisposable
+{
+    private const int Device = 78;
+    private readonly string _space = $"tbneigh{Environment.ProcessId}";
+
+    public NeighbourKeeperTests()
+    {
+        Ip("netns", "add", _space);
+        In("link", "add", "name", "d0", "index", "78", "type", "veth", "peer", "name", "d1");
+        In("link", "set", "d1", "up");
+        In("link", "set", "d0", "up");
+        In("addr", "add", "10.8.0.1/24", "dev", "d0");
+        In("addr", "add", "fd08::1/64", "dev", "d0", "nodad");
+    }
+
+    public void Dispose() => Ip("netns", "delete", _space);
+
+    [Theory]
+    [InlineData("10.8.0.2")]
+    [InlineData("fd08::2")]
+    public void A_stale_entry_is_managed_while_it_is_wanted_and_ages_again_afterwards(string address) => Inside(() =>
+    {
+        In("neigh", "add", address, "lladdr", "02:00:00:00:00:02", "dev", "d0", "nud", "stale");
+        using (var keeper = new NeighbourKeeper(Device))
+        {
+            keeper.Keep(new HashSet<IPAddress> { IPAddress.Parse(address) });
+            Assert.Contains(" managed ", Show(address), StringComparison.Ordinal);
+            Assert.Contains("02:00:00:00:00:02", Show(address), StringComparison.Ordinal);
+            keeper.Keep(new HashSet<IPAddress>());
+            Assert.DoesNotContain("managed", Show(address), StringComparison.Ordinal);
+            keeper.Keep(new HashSet<IPAddress> { IPAddress.Parse(address) });
+            Assert.Contains(" managed ", Show(address), StringComparison.Ordinal);
+        }
+
+        Assert.DoesNotContain("managed", Show(address), StringComparison.Ordinal);
+        Assert.Contains("02:00:00:00:00:02", Show(address), StringComparison.Ordinal);
+    });
+
+    [Fact]
+    public void An_entry_that_a_killed_keeper_left_is_taken_over() => Inside(() =>
+    {
+        In("neigh", "add", "10.8.0.2", "lladdr", "02:00:00:00:00:02", "dev", "d0", "nud", "stale");
+        var wanted = new HashSet<IPAddress> { IPAddress.Parse("10.8.0.2") };
+        var killed = new NeighbourKeeper(Device);
+        killed.Keep(wanted);
+        using (var keeper = new NeighbourKeeper(Device))
+        {
+            keeper.Keep(wanted);
+        }
+
+        Assert.DoesNotContain("managed", Show("10.8.0.2"), StringComparison.Ordinal);
+        killed.Dispose();
+    });
+
+    [Theory]
+    [InlineData("nud", "permanent")]
+    [InlineData("nud", "noarp")]
+    [InlineData("nud", "stale", "extern_learn")]
+    [InlineData("managed", "nud", "stale")]
+    public void What_somebody_else_keeps_stays_as_it_is(params string[] kind) => Inside(() =>
+    {
+        In(["neigh", "add", "10.8.0.2", "lladdr", "02:00:00:00:00:02", "dev", "d0", .. kind]);
+        string before = Show("10.8.0.2");
+        using (var keeper = new NeighbourKeeper(Device))
+        {
+            keeper.Keep(new HashSet<IPAddress> { IPAddress.Parse("10.8.0.2"), IPAddress.Parse("10.8.0.77") });
+        }
+
+        Assert.Equal(before.Replace("DELAY", "STALE", StringComparison.Ordinal), Show("10.8.0.2").Replace("DELAY", "STALE", StringComparison.Ordinal));
+        Assert.DoesNotContain("lladdr", Show("10.8.0.77"), StringComparison.Ordinal);
+    });
+
+    private string Show(string address) => In("neigh", "show", address) + " ";
+
+    private string In(params string[] arguments) => Ip(["-n", _space, .. arguments]);
+
+    private void Inside(Action action)
+    {
+        Exception? problem = null;
+        var thread = new Thread(() =>
+        {
+            using FileDescriptor? space = FileDescriptor.Open("/var/run/netns/" + _space, Definitions.O_RDONLY, out _);
+            try
+            {
+                Assert.Equal(0, LibC.setns(space!.Value, Definitions.CLONE_NEWNET));
+                action();
+            }
+            catch (Exception e)
+            {
+                problem = e;
+            }
+        });
+        thread.Start();
+        thread.Join();
+        if (problem is not null)
+        {
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(problem);
+        }
+    }
+
+    private static string Ip(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("ip") { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        Array.ForEach(arguments, start.ArgumentList.Add);
+        using Process process = Process.Start(start)!;
+        string output = process.StandardOutput.ReadToEnd();
+        string errors = process.StandardError.ReadToEnd();
+        process.WaitForExit();
+        Assert.True(process.ExitCode == 0, $"ip {string.Join(' ', arguments)}: {errors}");
+        return output;
+    }
+}
