@@ -57,6 +57,10 @@ public sealed record SettingDefinition(
             "tun",
             (s, text) => InnerPortSetting.Parse(text) is null ? null : s with { InnerPort = text }),
         Flag("InnerPastFirewall", "Whether InnerPort may go past a firewall that decides on forwarded packets.", false, (s, on) => s with { InnerPastFirewall = on }),
+        new("BusyPoll", "0 to 1000 microseconds are allowed; 0 is off.",
+            "How long a worker polls the device of OuterPort at a time, whose interrupts are put off meanwhile: more packets a second, where a whole processor may be spent on it.",
+            "0",
+            (s, text) => Number(text, 0, 1000) is { } n ? s with { BusyPoll = n } : null),
     ];
 
     /// <summary>Finds a setting, ignoring case.</summary>

@@ -75,4 +75,7 @@ public sealed record TunnelBoxSettings
 
     /// <summary>Gets a value indicating whether <see cref="InnerPort"/> may go past a firewall that decides on forwarded packets.</summary>
     public bool InnerPastFirewall { get; init; }
+
+    /// <summary>Gets the microseconds that a worker polls the device of <see cref="OuterPort"/> at a time, 0 for not at all.</summary>
+    public int BusyPoll { get; init; }
 }

@@ -125,7 +125,7 @@ public sealed partial class TunnelDevice
         try
         {
             opened = XdpOuter.Open(
-                new XdpOuterOptions(device, mark) { Counters = _xdpCounters, Ended = (end, why) => Post(() => LoseDevice(opened, end, why)) }, sockets);
+                new XdpOuterOptions(device, mark) { BusyPoll = _options.Settings.BusyPoll, Counters = _xdpCounters, Ended = (end, why) => Post(() => LoseDevice(opened, end, why)) }, sockets);
         }
         catch (PortException refused)
         {
@@ -145,7 +145,7 @@ public sealed partial class TunnelDevice
         [
             $"XDP on {device} is in {_outerMode} mode, {opened.Queues} {(opened.Queues == 1 ? "queue" : "queues")}{why}.",
             $"Datagrams of the tunnel pass {device} without nftables, conntrack, tc and reverse path filters.",
-            .. opened.PagesReason is { } pages ? [pages] : Array.Empty<string>(),
+            .. opened.Notes,
         ];
         _log.Info($"{InterfaceName}: {_outerNotes[0]}");
         _tunnel.Trace.Around(PortChange, null, _outerNotes[0]);

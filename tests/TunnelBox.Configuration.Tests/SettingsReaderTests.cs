@@ -25,7 +25,7 @@ public sealed class SettingsReaderTests : IDisposable
     public void Without_any_source_the_defaults_hold_and_are_those_of_the_list()
     {
         Assert.Equal(new TunnelBoxSettings(), SettingsReader.Load(null, null));
-        TunnelBoxSettings rebuilt = new() { Workers = 3, Aead = "x", Mtu = 1, LogLevel = LogLevel.Silent, TunOffload = false, UdpOffload = false, PinWorkers = true, OuterPort = "xdp", InnerPort = "xdp", InnerPastFirewall = true, StateDirectory = "", RuntimeDirectory = "", UapiDirectory = "" };
+        TunnelBoxSettings rebuilt = new() { Workers = 3, Aead = "x", Mtu = 1, LogLevel = LogLevel.Silent, TunOffload = false, UdpOffload = false, PinWorkers = true, OuterPort = "xdp", BusyPoll = 9, InnerPort = "xdp", InnerPastFirewall = true, StateDirectory = "", RuntimeDirectory = "", UapiDirectory = "" };
         foreach (SettingDefinition setting in SettingDefinition.All)
         {
             rebuilt = setting.Set(rebuilt, setting.Default)!;

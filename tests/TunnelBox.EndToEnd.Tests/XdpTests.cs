@@ -216,6 +216,27 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         }
     }
 
+    [Fact]
+    public async Task Busy_polling_puts_interrupts_off_and_the_end_puts_them_back()
+    {
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions
+        {
+            FirstXdp = true,
+            Settings = new Dictionary<string, string?> { ["TUNNELBOX__BUSYPOLL"] = "50" },
+        });
+        string folder = $"/sys/class/net/{pair.FirstLink}";
+        Task<CommandResult> ReadAsync() => pair.First.Space.RunAsync("cat", $"{folder}/napi_defer_hard_irqs", $"{folder}/gro_flush_timeout");
+        Assert.Equal("2\n200000\n", (await ReadAsync()).Output);
+        Assert.DoesNotContain("Busy polling", await XdpSide.TextAsync(pair.First), StringComparison.Ordinal);
+        await pair.ExpectPingsAsync();
+        (await Transfer.UdpAsync(Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, Count, Rate, 500)).Expect(0);
+        (await Transfer.UdpAsync(Lab, pair.Second.Inner, pair.First.Inner, TunnelPair.First4, Count, Rate, 500)).Expect(0);
+        await XdpSide.ExpectFramesHomeAsync(pair.First);
+        await pair.First.Daemon.SignalAsync("TERM");
+        await pair.First.EndedAsync(TimeSpan.FromSeconds(10));
+        Assert.Equal("0\n0\n", (await ReadAsync()).Output);
+    }
+
     private static Dictionary<string, string?> Outer(string port) => XdpSide.Setting(port);
 
     private static async Task JoinAsync(TunnelEnd first, TunnelEnd second)

@@ -16,6 +16,9 @@ public sealed record XdpOuterOptions(string Device, uint Mark)
     /// <summary>Gets where drops are counted that only the kernel knows of; nobody else counts there.</summary>
     public required CounterBlock Counters { get; init; }
 
+    /// <summary>Gets the microseconds that receiving polls the device instead of waiting for its interrupts, 0 for not at all.</summary>
+    public int BusyPoll { get; init; }
+
     /// <summary>
     /// Gets what is told once, from another thread, that this side should be closed: why, and in which words. Until it is, datagrams
     /// go by it as far as they can.
@@ -63,6 +66,7 @@ public sealed unsafe class XdpOuter : IDisposable
     private readonly EthtoolChannels _channels = new();
     private readonly Action<XdpEnd, string> _ended;
     private XdpHealth _health = null!;
+    private BusyPolling? _busyPolling;
     private PathFinder _paths = null!;
     private int? _switchedOn;
     private int _workers = 1;
@@ -90,8 +94,8 @@ public sealed unsafe class XdpOuter : IDisposable
     /// <summary>Gets why the mode is no better one, a sentence; null where it is the best.</summary>
     public string? ModeReason => _queues[0].Socket.ModeReason;
 
-    /// <summary>Gets why frames do not lie in huge pages, a sentence; null where they do.</summary>
-    public string? PagesReason => _arena.PagesReason;
+    /// <summary>Gets what else people should know of this side, a sentence each.</summary>
+    public IReadOnlyList<string> Notes => [.. new[] { _arena.PagesReason, _busyPolling?.Problem }.OfType<string>()];
 
     /// <summary>Gets how many queues are bound.</summary>
     public int Queues => _queues.Count;
@@ -124,6 +128,11 @@ public sealed unsafe class XdpOuter : IDisposable
             arena = Arena.Map(2 * frames * queues);
             outer = new XdpOuter(options, program, arena, sockets.Port, ifindex) { _switchedOn = switchedOn };
             outer.BindQueues(queues, frames);
+            if (options.BusyPoll > 0)
+            {
+                outer._busyPolling = BusyPolling.Begin(options.Device, options.BusyPoll, outer._queues);
+            }
+
             outer._health = new XdpHealth(outer.Queues);
             outer._paths = new PathFinder(options.Device, ifindex, sockets.Port, options.Mark, outer.Listen, outer.EachSecond, outer.Lose);
             outer.MakePorts(sockets);
@@ -134,6 +143,7 @@ public sealed unsafe class XdpOuter : IDisposable
         {
             program.Dispose();
             outer?._paths?.Dispose();
+            outer?._busyPolling?.Dispose();
             outer?._queues.ForEach(queue => queue.Dispose());
             outer?._channels.Dispose();
             arena?.Dispose();
@@ -195,6 +205,7 @@ public sealed unsafe class XdpOuter : IDisposable
             _program.Dispose();
         }
 
+        _busyPolling?.Dispose();
         Count();
         lock (_gate)
         {

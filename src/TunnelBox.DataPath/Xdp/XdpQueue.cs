@@ -51,6 +51,9 @@ internal sealed unsafe class XdpQueue : IDisposable
     /// <summary>Gets the socket.</summary>
     public XdpSocket Socket => _socket;
 
+    /// <summary>Gets or sets a value indicating whether each pass has the kernel poll the device.</summary>
+    public bool PollsDevice { get; set; }
+
     /// <summary>Gets a value indicating whether frames wait in the RX ring.</summary>
     public bool MoreWaiting => _socket.Receive.Used > 0;
 
@@ -115,7 +118,7 @@ internal sealed unsafe class XdpQueue : IDisposable
             _heldCount = 0;
         }
 
-        if (fill.NeedsWakeup)
+        if (fill.NeedsWakeup || PollsDevice)
         {
             _socket.WakeFill();
         }

@@ -132,6 +132,17 @@ internal sealed unsafe class XdpSocket : IDisposable
     /// <summary>Has the kernel look at the fill ring.</summary>
     public void WakeFill() => _ = LibC.recvfrom(Descriptor, Definitions.MSG_DONTWAIT);
 
+    /// <summary>Has receiving poll the device.</summary>
+    /// <param name="microseconds">For how long a call polls at most.</param>
+    /// <param name="budget">Most packets a call takes.</param>
+    /// <returns>0, or −errno: EPERM without the capability CAP_NET_ADMIN.</returns>
+    public int BusyPoll(int microseconds, int budget)
+    {
+        int error = LibC.setsockopt(Descriptor, Definitions.SOL_SOCKET, Definitions.SO_PREFER_BUSY_POLL, 1);
+        error = error < 0 ? error : LibC.setsockopt(Descriptor, Definitions.SOL_SOCKET, Definitions.SO_BUSY_POLL, microseconds);
+        return error < 0 ? error : LibC.setsockopt(Descriptor, Definitions.SOL_SOCKET, Definitions.SO_BUSY_POLL_BUDGET, budget);
+    }
+
     /// <summary>Waits at most a millisecond until the socket takes frames again.</summary>
     public void WaitWritable()
     {

@@ -59,6 +59,15 @@ public static partial class Definitions
     /// <summary>Who is at the other end of a Unix socket: struct ucred.</summary>
     public const int SO_PEERCRED = 17;
 
+    /// <summary>Microseconds that receiving polls the device itself.</summary>
+    public const int SO_BUSY_POLL = 46;
+
+    /// <summary>Polling goes before the device's interrupts, which the kernel puts off meanwhile.</summary>
+    public const int SO_PREFER_BUSY_POLL = 69;
+
+    /// <summary>Most packets that one poll of the device takes.</summary>
+    public const int SO_BUSY_POLL_BUDGET = 70;
+
     /// <summary>Send buffer beyond the system's limit.</summary>
     public const int SO_SNDBUFFORCE = 32;
 
