@@ -81,9 +81,9 @@ PROBE tb_rekey(const char *interface, uint64_t peer, uint32_t local, uint32_t re
     STAP_PROBE4(tunnelbox, rekey, interface, peer, local, retry);
 }
 
-PROBE tb_steer_rule(const char *interface, uint32_t queue, uint32_t worker, uint64_t hash)
+PROBE tb_steer_rule(const char *interface, uint32_t queue, uint32_t worker, uint64_t match, const char *backend, const char *state)
 {
-    STAP_PROBE4(tunnelbox, steer_rule, interface, queue, worker, hash);
+    STAP_PROBE6(tunnelbox, steer_rule, interface, queue, worker, match, backend, state);
 }
 
 PROBE tb_queue_full(const char *interface, uint64_t peer, const char *reason, uint32_t worker)

@@ -36,8 +36,8 @@ struct address_key {
 };
 
 struct session {
-    __u32 owner;    // the peer's worker
-    __u32 mark;     // the first four bytes of the peer's public key
+    __u32 mark;  // the first four bytes of the peer's public key
+    __u32 reserved;
     __u64 packets;  // data messages taken
 };
 

@@ -61,6 +61,10 @@ public sealed record SettingDefinition(
             "How long a worker polls the device of OuterPort at a time, whose interrupts are put off meanwhile: more packets a second, where a whole processor may be spent on it.",
             "0",
             (s, text) => Number(text, 0, 1000) is { } n ? s with { BusyPoll = n } : null),
+        new("Steering", "auto, off or map is allowed.",
+            "Whether the XDP program knows the tunnel's receiver indices and drops what is nobody's before it costs anything; \"auto\" is \"map\". Without AF_XDP it has no effect.",
+            "auto",
+            (s, text) => text is "auto" or "off" or "map" ? s with { Steering = text } : null),
     ];
 
     /// <summary>Finds a setting, ignoring case.</summary>

@@ -15,6 +15,14 @@ public sealed class HandshakeGate(Tunnel tunnel, HandshakeQueue queue, Crypto.Ra
 {
     private readonly Lock _limiterGate = new();
     private readonly RateLimiter _limiter = new();
+    private ILoadWatch? _watch;
+
+    /// <summary>Gets or sets who is told what is found out under load, or null.</summary>
+    public ILoadWatch? Watch
+    {
+        get => Volatile.Read(ref _watch);
+        set => Volatile.Write(ref _watch, value);
+    }
 
     /// <summary>Checks a datagram that is no data message and queues it for the handshake thread.</summary>
     /// <param name="datagram">The bytes, of the length that <see cref="WireMessages.Classify"/> found right.</param>
@@ -57,6 +65,8 @@ public sealed class HandshakeGate(Tunnel tunnel, HandshakeQueue queue, Crypto.Ra
             return DropReason.None;
         }
 
+        ILoadWatch? watch = Watch;
+        watch?.UnderLoad();
         if (!cookies.IsMac2Valid(datagram, from, now))
         {
             Span<byte> reply = stackalloc byte[CookieReplyMessage.Size];
@@ -75,7 +85,13 @@ public sealed class HandshakeGate(Tunnel tunnel, HandshakeQueue queue, Crypto.Ra
         // Only now does the source count: before mac2 its address is a claim, and a limit on it a weapon.
         lock (_limiterGate)
         {
-            return _limiter.Allow(from, now) ? DropReason.None : DropReason.InHandshakeRateLimited;
+            if (!_limiter.Allow(from, now))
+            {
+                return DropReason.InHandshakeRateLimited;
+            }
         }
+
+        watch?.Proven(from);
+        return DropReason.None;
     }
 }

@@ -29,6 +29,9 @@ public sealed class IndexTable<T>
         _slots = new Slot[CapacityFor(expected)];
     }
 
+    /// <summary>Gets who keeps a copy, or null; for the writer.</summary>
+    public IIndexObserver<T>? Observer { get; private set; }
+
     /// <summary>Gets the number of entries; for the writer.</summary>
     public int Count => _count;
 
@@ -95,6 +98,7 @@ public sealed class IndexTable<T>
         Volatile.Write(ref slot.Index, index);
         Volatile.Write(ref slot.Value, value);
         _count++;
+        Observer?.Added(index, value);
         return true;
     }
 
@@ -124,11 +128,33 @@ public sealed class IndexTable<T>
                 {
                     Volatile.Write(ref slot.Value, null);
                     _count--;
+                    Observer?.Removed(index);
                 }
 
                 return value;
             }
         }
+    }
+
+    /// <summary>Has somebody keep a copy: it is told of every entry, then of every change; for the writer.</summary>
+    /// <param name="observer">Who, or null for nobody.</param>
+    public void Observe(IIndexObserver<T>? observer)
+    {
+        Observer = observer;
+        if (observer is null)
+        {
+            return;
+        }
+
+        foreach (ref readonly Slot slot in _slots.AsSpan())
+        {
+            if (slot.Value is { } value)
+            {
+                observer.Added(slot.Index, value);
+            }
+        }
+
+        observer.Flush();
     }
 
     private static int CapacityFor(int count) =>

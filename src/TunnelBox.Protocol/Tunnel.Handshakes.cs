@@ -28,6 +28,7 @@ public sealed partial class Tunnel
                 MessageType.CookieReply => HandleCookieReply(message, ref peer),
                 _ => DropReason.InMessageType,
             };
+            Indices.Observer?.Flush();
             Trace.HandshakeReceived(peer, type, from, reason, message.Length);
             Trace.Message(outward: false, peer, message, from, to, reason, began);
             if (reason != DropReason.None)
@@ -224,6 +225,7 @@ public sealed partial class Tunnel
     {
         peer.AddSent(1, message.Length);
         peer.Timers.AuthenticatedSent(now);
+        Indices.Observer?.Flush();
         DropReason refused = _output.SendDatagram(message, endpoint);
         Trace.Message(outward: true, peer, message, endpoint.Remote, endpoint.Local, refused);
         if (refused != DropReason.None)

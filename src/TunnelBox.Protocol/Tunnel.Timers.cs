@@ -43,6 +43,7 @@ public sealed partial class Tunnel
             }
 
             RetireDiscarded();
+            Indices.Observer?.Flush();
             return Quiescence.Collect() > 0 || _active.Count > 0;
         }
     }

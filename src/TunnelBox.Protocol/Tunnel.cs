@@ -188,6 +188,16 @@ public sealed partial class Tunnel : IDisposable
         }
     }
 
+    /// <summary>Has somebody keep a copy of the receiver indices in use: each stands in it before the message leaves that carries it.</summary>
+    /// <param name="observer">Who, or null for nobody; called under the tunnel's lock, so it must not wait.</param>
+    public void ObserveIndices(IIndexObserver<IndexOwner>? observer)
+    {
+        lock (_gate)
+        {
+            Indices.Observe(observer);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -20,6 +20,7 @@ public sealed partial class TunnelDevice
         verbs.Add(MonitorRequest.VerbName, Monitor);
         verbs.Add(HandshakeRequest.VerbName, Handshake);
         verbs.Add(TraceRequest.VerbName, Trace);
+        verbs.Add(SteerRequest.VerbName, Steer);
         verbs.Add(LoadRequest.VerbName, Load);
     }
 

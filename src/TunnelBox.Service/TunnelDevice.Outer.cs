@@ -1,6 +1,7 @@
 using TunnelBox.Configuration;
 using TunnelBox.Control;
 using TunnelBox.DataPath;
+using TunnelBox.DataPath.Steering;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.DataPath.Xdp;
 using TunnelBox.Linux.Netlink;
@@ -30,6 +31,7 @@ public sealed partial class TunnelDevice
     private Timer? _deviceLooks;
     private XdpOuter? _xdp;
     private CounterBlock? _xdpCounters;
+    private volatile SessionRules? _steering;
     private int _looking;
     private int _refusedDevice = -1;
     private long _refusedAt;
@@ -125,7 +127,20 @@ public sealed partial class TunnelDevice
         try
         {
             opened = XdpOuter.Open(
-                new XdpOuterOptions(device, mark) { BusyPoll = _options.Settings.BusyPoll, Counters = _xdpCounters, Ended = (end, why) => Post(() => LoseDevice(opened, end, why)) }, sockets);
+                new XdpOuterOptions(device, mark)
+                {
+                    BusyPoll = _options.Settings.BusyPoll,
+                    Counters = _xdpCounters,
+                    Steering = _options.Settings.Steering == "off" ? null : _tunnel.Trace,
+                    Ended = (end, why) => Post(() => LoseDevice(opened, end, why)),
+                },
+                sockets);
+            if (opened.Rules is { } rules)
+            {
+                _tunnel.ObserveIndices(rules);
+                _steering = rules;
+                _gate.Watch = opened.LoadWatch;
+            }
         }
         catch (PortException refused)
         {
@@ -209,7 +224,14 @@ public sealed partial class TunnelDevice
     // The traffic goes back to the kernel, the workers take what had arrived, and only then everything is closed.
     private void StopOuter()
     {
-        _xdp?.Detach();
+        if (_xdp is not null)
+        {
+            _tunnel.ObserveIndices(null);
+            _steering = null;
+            _gate.Watch = null;
+            _xdp.Detach();
+        }
+
         StopWorkers();
         if (_xdp is not { } xdp)
         {

@@ -81,6 +81,9 @@ public enum DropReason : byte
     /// <summary>In: the frame's Ethernet, IP or UDP header contradicts itself (AF_XDP alone: the kernel checks its own).</summary>
     InOuterHdrError,
 
+    /// <summary>In: under load, an initiation beyond the budget of all that have not proved their address.</summary>
+    InHandshakeFlood,
+
     /// <summary>In: AF_XDP had no free frame to receive into.</summary>
     InXdpNoFrame,
 

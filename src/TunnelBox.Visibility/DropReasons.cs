@@ -156,6 +156,10 @@ public static class DropReasons
             "The Ethernet, IP or UDP header of a frame taken by AF_XDP contradicts itself.",
             "Look for a damaged cable or card; the kernel would have dropped the frame without a word.");
         In(
+            DropReason.InHandshakeFlood,
+            "We are under load, and more handshake initiations arrive than 20,000 a second from addresses that have proved nothing.",
+            "Nothing for peers that have a cookie: they pass first; find out where the flood comes from, and filter it before this machine.");
+        In(
             DropReason.InXdpNoFrame,
             "AF_XDP had no free frame to receive into.",
             "Give the tunnel more workers or the machine more CPU: frames come faster than they are opened.");

@@ -26,6 +26,7 @@ internal sealed record Verb(string Name, string Arguments, string Summary, strin
         new("status", "[INTERFACE] [--json | --watch]", "Shows how peers are, where their names led and when, and what is in force and why.", "tunnelctl status wg0 --watch", StatusCommand.Run),
         new("stat", "[INTERFACE] [--peer PEER] [--json | --explain] [--watch [--count N]]", "Shows what was counted, and why packets were dropped.", "tunnelctl stat wg0 --explain", StatCommand.Run),
         new("monitor", "INTERFACE [--json] [--count N]", "Shows handshakes, sessions, names and the MTU as they change, one line each.", "tunnelctl monitor wg0", MonitorCommand.Run),
+        new("steer", "[INTERFACE] [--json] [--watch [--count N] | --resync]", "Shows steering rules and how far each has come; --resync sends and checks every one again.", "tunnelctl steer wg0", SteerCommand.Run),
         new("trace", "INTERFACE [EXPRESSION] [--peer PEER] [--reason REASON] [--drops-only] [--limit N] [--rate N] [--json]",
             "Shows every packet with the stages it took, the times between, and why it was dropped.", "tunnelctl trace wg0 --drops-only tcp port 443", TraceCommand.Run),
         new("capture", "INTERFACE FILE [--inner | --outer | --both] [--peer PEER] [--snap BYTES] [--count N] [--seconds N] [--keylog FILE]",

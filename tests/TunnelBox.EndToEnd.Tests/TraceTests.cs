@@ -121,6 +121,29 @@ public class TraceTests(ITestOutputHelper output) : EndToEndTest(output)
         }
     }
 
+    [Fact]
+    public async Task Steering_rules_are_told_as_sessions_come_and_go()
+    {
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions { FirstXdp = true });
+        RunningProcess monitor = await pair.First.Space.StartAsync([TunnelProgram.Tunnelctl, "monitor", pair.First.Interface]);
+        await monitor.WaitForOutputAsync("watching", Lab.Deadline);
+        string told = await TraceAsync(pair.First, "control.bt", async () =>
+        {
+            await Ping.ExpectAsync(pair.First.Inner, TunnelPair.Second4);
+            await Task.Delay(TimeSpan.FromSeconds(5), Lab.Deadline);
+            await pair.First.SetKeysAsync(await TunnelKeys.MakeAsync(Lab.Deadline));
+        });
+        await monitor.SignalAsync("INT");
+        string seen = (await monitor.WaitAsync(Lab.Deadline)).Output;
+        string made = told.Split('\n').First(line => line.StartsWith($"{pair.First.Interface} session_new peer ", StringComparison.Ordinal));
+        string index = made.Split(' ')[5];
+        foreach (string state in (string[])["acknowledged", "verified", "removed"])
+        {
+            Assert.Contains($"{pair.First.Interface} steer_rule match {index} queue 65535 worker 65535 backend map {state}", told, StringComparison.Ordinal);
+            Assert.Contains($"{pair.First.Interface} steer_rule {index.PadLeft(8, '0')} {state} by map", seen, StringComparison.Ordinal);
+        }
+    }
+
     private async Task<string> TraceAsync(TunnelEnd end, string script, Func<Task> traffic)
     {
         RunningProcess tracer = await RunningProcess.StartAsync(

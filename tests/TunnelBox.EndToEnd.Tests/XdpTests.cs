@@ -52,6 +52,94 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
     }
 
     [Fact]
+    public async Task A_trace_shows_hash_queue_worker_and_the_wait_in_the_ring()
+    {
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions { FirstXdp = true });
+        await pair.ExpectPingsAsync();
+        RunningProcess trace = await pair.First.Space.StartAsync([TunnelProgram.Tunnelctl, "trace", pair.First.Interface, "icmp"]);
+        await trace.WaitForOutputAsync("tracing", Lab.Deadline);
+        await Ping.ExpectAsync(pair.First.Inner, TunnelPair.Second4);
+        await trace.WaitForOutputAsync(" in peer ", Lab.Deadline);
+        await trace.SignalAsync("INT");
+        string told = (await trace.WaitAsync(Lab.Deadline)).Output;
+        Assert.Matches(@" in peer .* \| ring [0-9]+\.[0-9] µs open [0-9.]+ µs deliver [0-9.]+ µs \| queue 0 worker [1-9] hints [0-9a-f]{8} (device|program) \| 128 bytes from ", told);
+        Assert.Matches(@" out peer .* hints none ", told);
+    }
+
+    [Theory]
+    [InlineData("udp")]
+    [InlineData("wireguard-go")]
+    public async Task A_flood_is_dropped_early_by_name_and_legitimate_traffic_does_not_notice(string other)
+    {
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions
+        {
+            FirstXdp = true,
+            Second = other == "wireguard-go" ? await TunnelProgram.WireGuardGo2023Async() : null,
+        });
+        await pair.ExpectPingsAsync();
+        Dictionary<string, long> before = await XdpSide.StatAsync(pair.First);
+        string flood = Lab.WriteFile("flood.py", $$"""
+            import os, random, socket, struct, time
+            random.seed(1)
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.connect(("{{TunnelPair.FirstOuter4}}", {{TunnelPair.FirstPort}}))
+            kinds = [
+                lambda: struct.pack("<IIQ", 4, random.getrandbits(32), 0) + bytes(48),
+                lambda: os.urandom(4)[:3] + b"\x7f" + bytes(60),
+                lambda: struct.pack("<I", 1) + bytes(100),
+                lambda: struct.pack("<III", 2, 0, random.getrandbits(32)) + bytes(80),
+                lambda: struct.pack("<II", 3, random.getrandbits(32)) + bytes(56),
+            ]
+            for n in range(20000):
+                s.send(kinds[n % 5]())
+                if n % 100 == 99:
+                    time.sleep(0.005)
+            """);
+        Task<CommandResult> flooding = pair.Second.Space.TryAsync(["python3", flood]);
+        int mayBeLost = other == "wireguard-go" ? 15 : 0;
+        (await Transfer.UdpAsync(Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, Count, Rate, 500)).Expect(mayBeLost);
+        (await Transfer.UdpAsync(Lab, pair.Second.Inner, pair.First.Inner, TunnelPair.First4, Count, Rate, 500)).Expect(mayBeLost);
+        (await flooding).Expect();
+        Dictionary<string, long> after = [];
+        await Eventually.TrueAsync(
+            async () => (after = await XdpSide.StatAsync(pair.First))["InNoStates"] - before["InNoStates"] >= 3900, () => $"{after["InNoStates"]}", Lab.Deadline);
+        foreach (string reason in (string[])["InNoStates", "InMessageType", "InHdrError", "InHandshakeResponseInvalid", "InHandshakeCookieInvalid"])
+        {
+            Assert.InRange(after[reason] - before[reason], 3900, 4000);
+        }
+
+        // No worker saw any of them.
+        string[] workers = [.. after.Keys.Where(key => key.StartsWith("tb-worker-", StringComparison.Ordinal) && key.EndsWith(".OuterReceivedPackets", StringComparison.Ordinal))];
+        Assert.InRange(workers.Sum(key => after[key] - before[key]), Count, Count + 500);
+    }
+
+    [Fact]
+    public async Task Restart_roaming_and_new_keys_of_the_peer_pass_an_early_drop()
+    {
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions { FirstXdp = true });
+        await pair.ExpectPingsAsync();
+        (await pair.Second.Space.TryAsync(["wg", "set", pair.Second.Interface, "listen-port", "51899"])).Expect();
+        await Ping.ExpectAsync(pair.Second.Inner, TunnelPair.First4);
+        await Ping.ExpectAsync(pair.First.Inner, TunnelPair.Second4);
+        await Task.Delay(TimeSpan.FromSeconds(5.2), Lab.Deadline);
+        (await pair.First.Space.TryAsync([TunnelProgram.Tunnelctl, "ping", pair.First.Interface, pair.Second.Keys.Public, "--handshake", "--count", "1"])).Expect();
+        await Ping.ExpectAsync(pair.First.Inner, TunnelPair.Second4);
+        await Task.Delay(TimeSpan.FromSeconds(5.2), Lab.Deadline);
+        (await pair.Second.Space.TryAsync([TunnelProgram.Tunnelctl, "ping", pair.Second.Interface, pair.First.Keys.Public, "--handshake", "--count", "1"])).Expect();
+        (await Transfer.UdpAsync(Lab, pair.Second.Inner, pair.First.Inner, TunnelPair.First4, Count, Rate, 500)).Expect(0);
+
+        // The first end loses the device and gets it back: sessions of before stand in the new program at once.
+        await pair.First.Space.IpAsync($"link set {pair.First.Interface} down");
+        await pair.First.Space.IpAsync($"link set {pair.First.Interface} up");
+        await XdpSide.ExpectAsync(pair.First, $"xdp:{pair.FirstLink}");
+        await Ping.UntilAnsweredAsync(pair.First.Inner, TunnelPair.Second4, TimeSpan.FromSeconds(10));
+        Dictionary<string, long> counts = await XdpSide.StatAsync(pair.First);
+        Assert.Equal(0, counts["InHandshakeResponseInvalid"]);
+        Assert.Equal(0, counts["InHandshakeFlood"]);
+        Assert.Equal(0, counts["InMessageType"]);
+    }
+
+    [Fact]
     public async Task A_killed_daemon_leaves_nothing_attached_and_the_next_one_takes_over()
     {
         TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions { FirstXdp = true });

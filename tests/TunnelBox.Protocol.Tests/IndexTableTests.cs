@@ -12,6 +12,45 @@ public sealed class IndexTableTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void A_copy_is_told_of_all_that_stands_there_and_of_every_change()
+    {
+        var table = new IndexTable<Session>();
+        Assert.True(table.TryAdd(7, new Session(7)));
+        Assert.True(table.TryAdd(8, new Session(8)));
+        table.Remove(8);
+        var copy = new Copy();
+        table.Observe(copy);
+        Assert.Equal([7u], copy.Told.Keys);
+        Assert.Equal(1, copy.Flushes);
+        for (uint index = 100; index < 400; index++)
+        {
+            Assert.True(table.TryAdd(index, new Session(index)));
+        }
+
+        Assert.False(table.TryAdd(100, new Session(100)));
+        Assert.NotNull(table.Remove(7));
+        Assert.Null(table.Remove(7));
+        Assert.Equal(Enumerable.Range(100, 300).Select(index => (uint)index), copy.Told.Keys.Order());
+        Assert.All(copy.Told, each => Assert.Same(table.Find(each.Key), each.Value));
+        table.Observe(null);
+        table.Remove(100);
+        Assert.Equal(300, copy.Told.Count);
+    }
+
+    private sealed class Copy : IIndexObserver<Session>
+    {
+        public Dictionary<uint, Session> Told { get; } = [];
+
+        public int Flushes { get; private set; }
+
+        public void Added(uint index, Session owner) => Told.Add(index, owner);
+
+        public void Removed(uint index) => Assert.True(Told.Remove(index));
+
+        public void Flush() => Flushes++;
+    }
+
+    [Fact]
     public void What_was_added_is_found_until_it_is_removed()
     {
         var table = new IndexTable<Session>();

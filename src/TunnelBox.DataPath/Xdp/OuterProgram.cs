@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TunnelBox.Linux.Libbpf;
+using TunnelBox.Protocol;
 
 namespace TunnelBox.DataPath.Xdp;
 
@@ -19,12 +20,17 @@ public sealed class OuterProgram : IDisposable
     private readonly XdpProgram _program;
     private readonly int _listenOn;
     private readonly int _sockets;
+    private readonly int _proven;
 
     private OuterProgram(XdpProgram program)
     {
         _program = program;
         _listenOn = program.Map("listen_on");
         _sockets = program.Map("sockets");
+        _proven = program.Map("proven");
+        Sessions = program.Map("sessions");
+        Controls = program.Map("controls");
+        Drops = program.Map("drops");
     }
 
     /// <summary>Gets why the program runs in the slower generic mode, or null when the driver runs it.</summary>
@@ -35,6 +41,15 @@ public sealed class OuterProgram : IDisposable
 
     /// <summary>Gets a value indicating whether the program is bound to its device and asks it for hash, time stamp and VLAN tag.</summary>
     public bool AsksDevice => _program.Name == Bound;
+
+    /// <summary>Gets the descriptor of the map of receiver indices.</summary>
+    internal int Sessions { get; }
+
+    /// <summary>Gets the descriptor of the map of switches.</summary>
+    internal int Controls { get; }
+
+    /// <summary>Gets the descriptor of the map that counts drops.</summary>
+    internal int Drops { get; }
 
     /// <summary>Loads the program and attaches it; another program that is there stays and is named.</summary>
     /// <param name="device">The device's name, for messages.</param>
@@ -54,12 +69,12 @@ public sealed class OuterProgram : IDisposable
     /// <summary>Takes datagrams to one local address and port from now on.</summary>
     /// <param name="local">The address and port.</param>
     /// <returns>0, or −errno: E2BIG at 1,024 of them.</returns>
-    public int Listen(IPEndPoint local) => BpfMap.Set(_listenOn, ListenKey.Of(local), 1);
+    public int Listen(IPEndPoint local) => BpfMap.Set(_listenOn, AddressKey.Of(local), 1);
 
     /// <summary>Leaves datagrams to one local address and port to the kernel again.</summary>
     /// <param name="local">The address and port.</param>
     /// <returns>0, or −errno: ENOENT when they were never taken.</returns>
-    public int Forget(IPEndPoint local) => BpfMap.Remove(_listenOn, ListenKey.Of(local));
+    public int Forget(IPEndPoint local) => BpfMap.Remove(_listenOn, AddressKey.Of(local));
 
     /// <summary>Sends what a queue takes to a socket; the kernel removes the entry when the socket closes.</summary>
     /// <param name="queue">The device's receive queue, below 256.</param>
@@ -67,21 +82,29 @@ public sealed class OuterProgram : IDisposable
     /// <returns>0, or −errno.</returns>
     public int Bind(uint queue, int socket) => BpfMap.Set(_sockets, queue, socket);
 
+    /// <summary>Lets a source's initiations pass first under load.</summary>
+    /// <param name="source">Its address and port.</param>
+    /// <param name="until">Nanoseconds of CLOCK_MONOTONIC.</param>
+    public void Prove(in EndpointAddress source, ulong until) => _ = BpfMap.Set(_proven, AddressKey.Of(source.ToIPEndPoint()), until);
+
+    /// <summary>Gives the device back; what was counted can still be read.</summary>
+    public void Detach() => _program.Detach();
+
     /// <inheritdoc/>
     public void Dispose() => _program.Dispose();
 
     /// <summary>struct address_key of native/xdp/outer.bpf.c.</summary>
     [StructLayout(LayoutKind.Sequential)]
-    private struct ListenKey
+    private struct AddressKey
     {
         private Address _address;
         private ushort _port;
         private ushort _ethertype;
 
-        internal static ListenKey Of(IPEndPoint local)
+        internal static AddressKey Of(IPEndPoint local)
         {
             ArgumentNullException.ThrowIfNull(local);
-            var key = default(ListenKey);
+            var key = default(AddressKey);
             _ = local.Address.TryWriteBytes(key._address, out _);
             key._port = BigEndian((ushort)local.Port);
             key._ethertype = BigEndian((ushort)(local.AddressFamily == AddressFamily.InterNetwork ? 0x0800 : 0x86DD));

@@ -4,6 +4,7 @@ using System.Text;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.Linux.Libc;
 using TunnelBox.Linux.Netlink;
+using TunnelBox.Protocol;
 using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Xdp;
@@ -18,6 +19,9 @@ public sealed record XdpOuterOptions(string Device, uint Mark)
 
     /// <summary>Gets the microseconds that receiving polls the device instead of waiting for its interrupts, 0 for not at all.</summary>
     public int BusyPoll { get; init; }
+
+    /// <summary>Gets who is told of steering rules as they change; null steers nothing and drops nothing early.</summary>
+    public TunnelTrace? Steering { get; init; }
 
     /// <summary>
     /// Gets what is told once, from another thread, that this side should be closed: why, and in which words. Until it is, datagrams
@@ -43,7 +47,7 @@ public enum XdpEnd
 /// The outer side on one Ethernet device over AF_XDP: the program, a socket for every queue, their memory, and the ways to the
 /// endpoints; and a port for each worker. The UDP sockets stay as they are underneath.
 /// </summary>
-public sealed unsafe class XdpOuter : IDisposable
+public sealed unsafe partial class XdpOuter : IDisposable
 {
     /// <summary>Most queues of a device.</summary>
     public const int MaxQueues = 64;
@@ -83,6 +87,7 @@ public sealed unsafe class XdpOuter : IDisposable
         _arena = arena;
         _port = port;
         _ifindex = ifindex;
+        MakeRules(options.Steering);
     }
 
     /// <summary>Gets the device's name.</summary>
@@ -187,7 +192,7 @@ public sealed unsafe class XdpOuter : IDisposable
         }
 
         _detached = true;
-        _program.Dispose();
+        _program.Detach();
         long until = Environment.TickCount64 + DrainMilliseconds;
         while (!_queues.TrueForAll(queue => queue.IsIdle) && Environment.TickCount64 < until)
         {
@@ -199,14 +204,11 @@ public sealed unsafe class XdpOuter : IDisposable
     public void Dispose()
     {
         _paths.Dispose();
-        if (!_detached)
-        {
-            _detached = true;
-            _program.Dispose();
-        }
-
+        _detached = true;
+        _program.Detach();
         _busyPolling?.Dispose();
         Count();
+        _program.Dispose();
         lock (_gate)
         {
             _disposed = true;
@@ -293,6 +295,7 @@ public sealed unsafe class XdpOuter : IDisposable
             }
         }
 
+        BeginDrops();
         _paths.Start();
     }
 
@@ -377,5 +380,7 @@ public sealed unsafe class XdpOuter : IDisposable
             XdpDrops.CountRefused(_counters, refused, _refused[i]);
             _refused[i] = refused;
         }
+
+        CountEarlyDrops();
     }
 }

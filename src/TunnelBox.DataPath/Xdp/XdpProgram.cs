@@ -81,6 +81,9 @@ internal sealed class XdpProgram : IDisposable
     /// <returns>Its descriptor, valid until this object is disposed.</returns>
     public int Map(string name) => _loaded.Map(name);
 
+    /// <summary>Gives the device back; maps can still be read.</summary>
+    public void Detach() => _link.Dispose();
+
     /// <inheritdoc/>
     public void Dispose()
     {

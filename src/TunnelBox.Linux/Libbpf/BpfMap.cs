@@ -1,3 +1,5 @@
+using TunnelBox.Linux.Libc;
+
 namespace TunnelBox.Linux.Libbpf;
 
 /// <summary>The entries of a map that a <see cref="BpfObject"/> owns. Keys and values are laid out as in C.</summary>
@@ -125,23 +127,52 @@ public static unsafe class BpfMap
         return error;
     }
 
-    /// <summary>Lists the keys of a map; what changes meanwhile may be missing or stand there twice.</summary>
+    /// <summary>Reads every entry of a hash map, many a call; what changes meanwhile may be missing.</summary>
     /// <typeparam name="TKey">The key.</typeparam>
+    /// <typeparam name="TValue">The value.</typeparam>
     /// <param name="map">The map's descriptor.</param>
-    /// <param name="most">Where to stop.</param>
-    /// <returns>The keys.</returns>
-    public static IReadOnlyList<TKey> Keys<TKey>(int map, int most)
+    /// <param name="batch">Entries a call; more than the fullest bucket of the map has, which only an adversary fills.</param>
+    /// <param name="each">Given each entry.</param>
+    /// <returns>0, or −errno: ENOSPC when a bucket has more entries than a batch.</returns>
+    public static int Each<TKey, TValue>(int map, int batch, Action<TKey, TValue> each)
         where TKey : unmanaged
+        where TValue : unmanaged
     {
-        List<TKey> keys = [];
-        TKey key = default;
-        TKey next = default;
-        for (bool first = true; keys.Count < most && LibBpf.bpf_map_get_next_key(map, first ? null : &key, &next) == 0; first = false)
-        {
-            key = next;
-            keys.Add(next);
-        }
+        ArgumentNullException.ThrowIfNull(each);
+        var keys = new TKey[batch];
+        var values = new TValue[batch];
 
-        return keys;
+        // A place in the map, as the kernel tells it; for hash maps a bucket's number.
+        ulong from = 0;
+        ulong to = 0;
+        for (bool first = true; ; first = false)
+        {
+            uint count = (uint)batch;
+            int error;
+            fixed (TKey* key = keys)
+            {
+                fixed (TValue* value = values)
+                {
+                    error = LibBpf.bpf_map_lookup_batch(map, first ? null : &from, &to, key, value, &count, null);
+                }
+            }
+
+            if (error is not (0 or -Definitions.ENOENT))
+            {
+                return error;
+            }
+
+            for (int i = 0; i < (int)count; i++)
+            {
+                each(keys[i], values[i]);
+            }
+
+            if (error != 0)
+            {
+                return 0;
+            }
+
+            from = to;
+        }
     }
 }

@@ -53,7 +53,7 @@ internal static unsafe partial class LibBpf
     internal static partial int bpf_map_lookup_elem(int map, void* key, void* value);
 
     [LibraryImport(Library)]
-    internal static partial int bpf_map_get_next_key(int map, void* key, void* next);
+    internal static partial int bpf_map_lookup_batch(int map, void* from, void* to, void* keys, void* values, uint* count, void* options);
 
     [LibraryImport(Library)]
     internal static partial int bpf_map_update_batch(int map, void* keys, void* values, uint* count, void* options);

@@ -18,6 +18,7 @@ public static unsafe class Probes
     private static readonly ushort* s_sessionExpire = ProbeLibrary.Semaphore("session_expire");
     private static readonly ushort* s_endpointChange = ProbeLibrary.Semaphore("endpoint_change");
     private static readonly ushort* s_rekey = ProbeLibrary.Semaphore("rekey");
+    private static readonly ushort* s_steerRule = ProbeLibrary.Semaphore("steer_rule");
     private static readonly ushort* s_queueFull = ProbeLibrary.Semaphore("queue_full");
 
     private static readonly delegate* unmanaged<byte*, ulong, uint, ulong, uint, ulong*, void> s_firePacketIn =
@@ -49,6 +50,9 @@ public static unsafe class Probes
 
     private static readonly delegate* unmanaged<byte*, ulong, uint, uint, void> s_fireRekey =
         (delegate* unmanaged<byte*, ulong, uint, uint, void>)ProbeLibrary.Function("rekey");
+
+    private static readonly delegate* unmanaged<byte*, uint, uint, ulong, byte*, byte*, void> s_fireSteerRule =
+        (delegate* unmanaged<byte*, uint, uint, ulong, byte*, byte*, void>)ProbeLibrary.Function("steer_rule");
 
     private static readonly delegate* unmanaged<byte*, ulong, byte*, uint, void> s_fireQueueFull =
         (delegate* unmanaged<byte*, ulong, byte*, uint, void>)ProbeLibrary.Function("queue_full");
@@ -82,6 +86,9 @@ public static unsafe class Probes
 
     /// <summary>Gets a value indicating whether somebody is attached to <c>rekey</c>.</summary>
     public static bool RekeyAttached => Volatile.Read(ref *s_rekey) != 0;
+
+    /// <summary>Gets a value indicating whether somebody is attached to <c>steer_rule</c>.</summary>
+    public static bool SteerRuleAttached => Volatile.Read(ref *s_steerRule) != 0;
 
     /// <summary>Gets a value indicating whether somebody is attached to <c>queue_full</c>.</summary>
     public static bool QueueFullAttached => Volatile.Read(ref *s_queueFull) != 0;
@@ -117,6 +124,21 @@ public static unsafe class Probes
         fixed (byte* name = device, why = reason)
         {
             s_firePacketDrop(name, peer, why, (uint)packets, (ulong)bytes, (uint)worker);
+        }
+    }
+
+    /// <summary>Fires <c>steer_rule</c>, while attached.</summary>
+    /// <param name="device">The interface.</param>
+    /// <param name="queue">Where the rule leads; 65,535 for any queue.</param>
+    /// <param name="worker">Whom it leads to; 65,535 for any worker.</param>
+    /// <param name="match">What it matches: a receiver index, or a hash.</param>
+    /// <param name="backend">Who holds it.</param>
+    /// <param name="state">What became of it.</param>
+    public static void SteerRule(byte[] device, uint queue, uint worker, ulong match, byte[] backend, byte[] state)
+    {
+        fixed (byte* name = device, holder = backend, became = state)
+        {
+            s_fireSteerRule(name, queue, worker, match, holder, became);
         }
     }
 

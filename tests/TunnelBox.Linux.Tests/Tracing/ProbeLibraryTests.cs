@@ -12,7 +12,7 @@ public sealed class ProbeLibraryTests
         Assert.Contains("install it", ProbeLibrary.Missing, StringComparison.Ordinal);
         Assert.False(Probes.PacketInAttached || Probes.PacketOutAttached || Probes.PacketDropAttached || Probes.QueueFullAttached);
         Assert.False(Probes.HandshakeSendAttached || Probes.HandshakeReceiveAttached || Probes.HandshakeCompleteAttached || Probes.RekeyAttached);
-        Assert.False(Probes.SessionNewAttached || Probes.SessionExpireAttached || Probes.EndpointChangeAttached);
+        Assert.False(Probes.SessionNewAttached || Probes.SessionExpireAttached || Probes.EndpointChangeAttached || Probes.SteerRuleAttached);
     }
 
     [Fact]

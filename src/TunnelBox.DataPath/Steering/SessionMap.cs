@@ -1,0 +1,101 @@
+using System.Runtime.InteropServices;
+using TunnelBox.Linux.Libbpf;
+using TunnelBox.Linux.Libc;
+
+namespace TunnelBox.DataPath.Steering;
+
+/// <summary>
+/// The map <c>sessions</c> of native/xdp/outer.bpf.c as a backend: receiver index to mark. It answers at once, many orders a system
+/// call. One thread at a time.
+/// </summary>
+/// <param name="map">The map's descriptor, owned by the caller.</param>
+public sealed class SessionMap(int map) : ISteeringBackend
+{
+    private const int Batch = 4096;
+
+    private readonly Queue<SteeringAnswer> _answers = new();
+    private readonly uint[] _keys = new uint[Batch];
+    private readonly Session[] _values = new Session[Batch];
+
+    /// <inheritdoc/>
+    public string Name => "map";
+
+    /// <inheritdoc/>
+    public int Credits => Batch;
+
+    /// <inheritdoc/>
+    public void Submit(ReadOnlySpan<SteeringOrder> orders)
+    {
+        for (int start = 0; start < orders.Length;)
+        {
+            int end = start + 1;
+            while (end < orders.Length && end - start < Batch && orders[end].IsRemoval == orders[start].IsRemoval)
+            {
+                end++;
+            }
+
+            Carry(orders[start..end]);
+            start = end;
+        }
+    }
+
+    /// <inheritdoc/>
+    public int Collect(Span<SteeringAnswer> answers)
+    {
+        int count = 0;
+        while (count < answers.Length && _answers.TryDequeue(out SteeringAnswer answer))
+        {
+            answers[count++] = answer;
+        }
+
+        return count;
+    }
+
+    /// <inheritdoc/>
+    public int Dump(ICollection<HeldRule> held)
+    {
+        ArgumentNullException.ThrowIfNull(held);
+        return BpfMap.Each<uint, Session>(
+            map, Batch, (index, session) => held.Add(new HeldRule(new SteeringRule(index, session.Mark, SteeringRule.Any, SteeringRule.Any), (long)session.Packets)));
+    }
+
+    // A run of orders of one kind. A batch ends at the first entry that fails; the rest is another batch.
+    private void Carry(ReadOnlySpan<SteeringOrder> orders)
+    {
+        for (int i = 0; i < orders.Length; i++)
+        {
+            _keys[i] = orders[i].Rule.Match;
+            _values[i] = new Session { Mark = orders[i].Rule.Mark };
+        }
+
+        for (int start = 0; start < orders.Length;)
+        {
+            ReadOnlySpan<uint> keys = _keys.AsSpan(start, orders.Length - start);
+            int error = orders[0].IsRemoval
+                ? BpfMap.RemoveMany(map, keys, out int done)
+                : BpfMap.SetMany<uint, Session>(map, keys, _values.AsSpan(start, keys.Length), out done);
+            done = error == 0 ? keys.Length : Math.Clamp(done, 0, keys.Length - 1);
+            for (int i = 0; i < done; i++)
+            {
+                _answers.Enqueue(new SteeringAnswer(orders[start + i].Number, 0));
+            }
+
+            start += done;
+            if (error != 0)
+            {
+                bool isGone = orders[0].IsRemoval && error == -Definitions.ENOENT;
+                _answers.Enqueue(new SteeringAnswer(orders[start].Number, isGone ? 0 : error));
+                start++;
+            }
+        }
+    }
+
+    /// <summary>struct session of native/xdp/outer.bpf.c.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Session
+    {
+        public uint Mark;
+        public uint Reserved;
+        public ulong Packets;
+    }
+}

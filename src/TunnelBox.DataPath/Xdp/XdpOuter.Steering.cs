@@ -1,0 +1,54 @@
+using TunnelBox.DataPath.Steering;
+using TunnelBox.Linux.Libc;
+using TunnelBox.Protocol;
+
+namespace TunnelBox.DataPath.Xdp;
+
+/// <content>The program's knowledge of sessions, and what it may drop.</content>
+public sealed unsafe partial class XdpOuter
+{
+    /// <summary>Counts, one a second, between two looks at what the map really holds.</summary>
+    private const int AuditEvery = 4;
+
+    private static readonly string[] s_states = [.. Enum.GetNames<RuleState>().Select(name => name.ToLowerInvariant())];
+
+    private EarlyDrop? _drop;
+    private int _ticks;
+
+    /// <summary>Gets the rules of the tunnel's receiver indices, to be filled by the tunnel; null where nothing is steered.</summary>
+    public SessionRules? Rules { get; private set; }
+
+    /// <summary>Gets who learns of load; null where nothing is dropped early.</summary>
+    public ILoadWatch? LoadWatch => _drop;
+
+    private void MakeRules(TunnelTrace? trace)
+    {
+        if (trace is null)
+        {
+            return;
+        }
+
+        _drop = new EarlyDrop(_program);
+        var map = new SessionMap(_program.Sessions);
+        var ledger = new RuleLedger(map, (rule, state) => trace.SteeringChanged(map.Name, rule.Match, rule.Queue, rule.Worker, s_states[(int)state]));
+        Rules = new SessionRules(ledger, _drop.SetComplete);
+    }
+
+    private void BeginDrops()
+    {
+        int refused = _drop?.Start() ?? 0;
+        if (refused < 0)
+        {
+            throw new PortException($"no XDP on {Device}: the program's switches cannot be set: {Errno.Describe(refused)}; use the UDP port", refused);
+        }
+    }
+
+    private void CountEarlyDrops()
+    {
+        _drop?.Count(_counters);
+        if (++_ticks % AuditEvery == 0)
+        {
+            Rules?.Audit();
+        }
+    }
+}

@@ -1,0 +1,103 @@
+using TunnelBox.DataPath.Steering;
+using TunnelBox.Linux.Libc;
+
+namespace TunnelBox.DataPath.Tests.Support;
+
+/// <summary>A card that steers, with the faults that cards have: little room, slow and disordered answers, and a yes that means nothing.</summary>
+internal sealed class DeviceModel(int capacity = int.MaxValue) : ISteeringBackend
+{
+    private readonly List<(int Due, SteeringAnswer Answer)> _answers = [];
+    private readonly Dictionary<uint, SteeringRule> _table = [];
+    private int _time;
+
+    public string Name => "model";
+
+    public int Credits { get; init; } = 8;
+
+    /// <summary>Calls of <see cref="Collect"/> until an answer is there.</summary>
+    public int Latency { get; set; }
+
+    /// <summary>Answers come last first.</summary>
+    public bool Reorders { get; init; }
+
+    /// <summary>Rules that it says yes to and forgets.</summary>
+    public HashSet<uint> Ignores { get; } = [];
+
+    /// <summary>Rules that it refuses for no reason of room.</summary>
+    public HashSet<uint> Refuses { get; } = [];
+
+    /// <summary>The most orders that were ever under way.</summary>
+    public int MostUnderWay { get; private set; }
+
+    public IReadOnlyDictionary<uint, SteeringRule> Table => _table;
+
+    public void Lose(uint match) => _table.Remove(match);
+
+    public void Put(SteeringRule rule) => _table[rule.Match] = rule;
+
+    public void Submit(ReadOnlySpan<SteeringOrder> orders)
+    {
+        foreach (SteeringOrder order in orders)
+        {
+            _answers.Add((_time + Latency, new SteeringAnswer(order.Number, Carry(order))));
+        }
+
+        MostUnderWay = Math.Max(MostUnderWay, _answers.Count);
+    }
+
+    public int Collect(Span<SteeringAnswer> answers)
+    {
+        int count = 0;
+        for (int i = Reorders ? _answers.Count - 1 : 0; i >= 0 && i < _answers.Count && count < answers.Length;)
+        {
+            if (_answers[i].Due <= _time)
+            {
+                answers[count++] = _answers[i].Answer;
+                _answers.RemoveAt(i);
+                i -= Reorders ? 1 : 0;
+            }
+            else
+            {
+                i += Reorders ? -1 : 1;
+            }
+        }
+
+        _time++;
+        return count;
+    }
+
+    public int Dump(ICollection<HeldRule> held)
+    {
+        foreach (SteeringRule rule in _table.Values)
+        {
+            held.Add(new HeldRule(rule, rule.Match * 10L));
+        }
+
+        return 0;
+    }
+
+    private int Carry(SteeringOrder order)
+    {
+        if (order.IsRemoval)
+        {
+            return _table.Remove(order.Rule.Match) ? 0 : -Definitions.ENOENT;
+        }
+
+        if (Refuses.Contains(order.Rule.Match))
+        {
+            return -Definitions.EOPNOTSUPP;
+        }
+
+        if (_table.Count >= capacity && !_table.ContainsKey(order.Rule.Match))
+        {
+            return -Definitions.ENOSPC;
+        }
+
+        if (!Ignores.Contains(order.Rule.Match))
+        {
+            _table[order.Rule.Match] = order.Rule;
+        }
+
+        return 0;
+    }
+}
