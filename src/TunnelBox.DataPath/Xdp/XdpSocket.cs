@@ -241,7 +241,7 @@ internal sealed unsafe class XdpSocket : IDisposable
                 return 0;
             }
 
-            reason = $"the driver of {Device} offers no zero-copy: {Errno.Describe(error)}";
+            reason = $"the driver of {Device} {(error == -Definitions.EOPNOTSUPP ? "offers no" : "refuses")} zero-copy: {Errno.Describe(error)}";
         }
 
         error = Bind(ifindex, Definitions.XDP_COPY | Definitions.XDP_USE_NEED_WAKEUP, 0);

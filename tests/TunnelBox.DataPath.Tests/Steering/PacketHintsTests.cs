@@ -16,7 +16,9 @@ public sealed unsafe class PacketHintsTests
     // Names in C of what is named otherwise here.
     private static readonly Dictionary<string, string> s_names = new(StringComparer.Ordinal)
     {
-        ["IPVersion"] = "version", ["PayloadLength"] = "payload_length", ["HashType"] = "hash_type",
+        ["IPVersion"] = "version",
+        ["PayloadLength"] = "payload_length",
+        ["HashType"] = "hash_type",
     };
 
     [Fact]

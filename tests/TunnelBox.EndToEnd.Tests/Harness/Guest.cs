@@ -48,8 +48,22 @@ internal sealed partial class Guest
     /// <param name="cpus">Its processors: a card has as many queues in use.</param>
     public static async Task<Guest> BootAsync(Lab lab, string kernel, string card, int limitSeconds = 120, int cpus = 2)
     {
-        string folder = await s_kernels.GetOrAdd(kernel, static name => new Lazy<Task<string>>(() => FetchAsync(name))).Value;
         NetworkNamespace space = await lab.NamespaceAsync();
+        RunningProcess machine = await StartAsync(lab, space, kernel, card, limitSeconds, cpus);
+        var guest = new Guest(lab, space, machine, await TunnelKeys.MakeAsync(lab.Deadline));
+        await guest.RunAsync("true");
+        await space.IpAsync($"address add {TunnelPair.SecondOuter4}/24 dev {Link}");
+        await space.IpAsync($"address add {TunnelPair.SecondOuter6}/64 dev {Link} nodad");
+        await guest.RunAsync($"ip link set eth0 up; ip address add {TunnelPair.FirstOuter4}/24 dev eth0; ip address add {TunnelPair.FirstOuter6}/64 dev eth0 nodad");
+        await guest.UntilAsync("[ \"$(cat /sys/class/net/eth0/carrier)\" = 1 ]", 20);
+        return guest;
+    }
+
+    /// <summary>Starts one and does not wait for it; its shell is the process's standard input.</summary>
+    public static async Task<RunningProcess> StartAsync(
+        Lab lab, NetworkNamespace space, string kernel, string card, int limitSeconds = 120, int cpus = 2)
+    {
+        string folder = await s_kernels.GetOrAdd(kernel, static name => new Lazy<Task<string>>(() => FetchAsync(name))).Value;
         string console = Path.Combine(lab.Folder, "console");
         string program = TunnelProgram.Default.Expect().Path;
         string[] words =
@@ -62,13 +76,7 @@ internal sealed partial class Guest
         RunningProcess machine = await lab.StartAsync(words, new Dictionary<string, string?> { ["TMPDIR"] = lab.Folder });
         lab.Report(() => $"--- guest in {space.Name}{(machine.HasExited ? " (ended)" : "")}:\n{Tail(machine.Output)}{Tail(machine.Error)}"
             + $"--- its console:\n{(File.Exists(console) ? Tail(File.ReadAllText(console)) : "")}");
-        var guest = new Guest(lab, space, machine, await TunnelKeys.MakeAsync(lab.Deadline));
-        await guest.RunAsync("true");
-        await space.IpAsync($"address add {TunnelPair.SecondOuter4}/24 dev {Link}");
-        await space.IpAsync($"address add {TunnelPair.SecondOuter6}/64 dev {Link} nodad");
-        await guest.RunAsync($"ip link set eth0 up; ip address add {TunnelPair.FirstOuter4}/24 dev eth0; ip address add {TunnelPair.FirstOuter6}/64 dev eth0 nodad");
-        await guest.UntilAsync("[ \"$(cat /sys/class/net/eth0/carrier)\" = 1 ]", 20);
-        return guest;
+        return machine;
     }
 
     /// <summary>Runs commands, one call after the other, in the guest's one shell, which keeps its variables and background jobs.</summary>
@@ -115,9 +123,10 @@ internal sealed partial class Guest
     /// <param name="peer">The other end.</param>
     /// <param name="outerIpv6">Whether the endpoint is an IPv6 address.</param>
     /// <param name="preshared">The preshared key, base64; none when null.</param>
-    public Task<string> JoinAsync(TunnelEnd peer, bool outerIpv6 = false, string? preshared = null)
+    /// <param name="port">The port the other end listens on.</param>
+    public Task<string> JoinAsync(TunnelEnd peer, bool outerIpv6 = false, string? preshared = null, int port = TunnelPair.SecondPort)
     {
-        string endpoint = outerIpv6 ? $"[{TunnelPair.SecondOuter6}]:{TunnelPair.SecondPort}" : $"{TunnelPair.SecondOuter4}:{TunnelPair.SecondPort}";
+        string endpoint = outerIpv6 ? $"[{TunnelPair.SecondOuter6}]:{port}" : $"{TunnelPair.SecondOuter4}:{port}";
         return RunAsync($"""
             umask 077; echo {Keys.Private} >/tmp/key; echo '{preshared}' >/tmp/psk
             wg set {Tunnel} listen-port {TunnelPair.FirstPort} private-key /tmp/key peer {peer.Keys.Public} {(preshared is null ? "" : "preshared-key /tmp/psk")} \
