@@ -10,6 +10,6 @@ int dissect(struct xdp_md *context)
 {
     struct hints hints = {};
     void *network, *transport;
-    hints_dissect((void *)(long)context->data, (void *)(long)context->data_end, &hints, &network, &transport);
+    hints_dissect(context, (void *)(long)context->data, (void *)(long)context->data_end, &hints, &network, &transport);
     return hints_write(context, &hints) ? XDP_PASS : XDP_ABORTED;
 }

@@ -146,6 +146,18 @@ static __always_inline int over_budget(const struct address_key *source, const s
     return __sync_fetch_and_add(&window->initiations, 1) >= control->budget;
 }
 
+// Global for the same reason as hints_skip.
+__attribute__((noinline)) int dissect_frame(struct xdp_md *context, struct hints *hints)
+{
+    if (!hints) {
+        return 0;
+    }
+
+    void *network, *transport;
+    hints_dissect(context, (void *)(long)context->data, (void *)(long)context->data_end, hints, &network, &transport);
+    return 0;
+}
+
 static __always_inline int take(struct xdp_md *context, int bound)
 {
     void *data = (void *)(long)context->data;
@@ -155,12 +167,18 @@ static __always_inline int take(struct xdp_md *context, int bound)
     }
 
     struct hints hints = {};
-    void *network, *transport;
-    hints_dissect(data, end, &hints, &network, &transport);
+    dissect_frame(context, &hints);
+    data = (void *)(long)context->data;
+    end = (void *)(long)context->data_end;
+    if (!(hints.present & HINT_NETWORK) || !(hints.present & HINT_TRANSPORT) || hints.network > LARGEST_FRAME || hints.transport > LARGEST_FRAME) {
+        return XDP_PASS;
+    }
+
+    void *network = data + hints.network;
 
     // Options, extension headers and fragments are the kernel's.
-    struct udp *udp = transport;
-    if (!network || !udp || hints.protocol != PROTOCOL_UDP || (hints.present & (HINT_OPTIONS | HINT_FRAGMENT)) || (void *)(udp + 1) > end) {
+    struct udp *udp = data + hints.transport;
+    if (hints.protocol != PROTOCOL_UDP || (hints.present & (HINT_OPTIONS | HINT_FRAGMENT)) || (void *)(udp + 1) > end) {
         return XDP_PASS;
     }
 
