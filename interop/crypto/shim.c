@@ -137,7 +137,8 @@ int imb_burst_batch(IMB_MGR *mgr, const struct job *jobs, int count, int sealing
 	return count - done + (sealing ? 0 : compare(jobs, count));
 }
 
-/* arch: 0 the best of the processor, 1 AVX-512 without IFMA (the library drops to that form without GFNI), 2 AVX2. */
+/* arch: 0 the best of the processor, 1 AVX-512 without IFMA, 2 AVX2. For 1 the library has no flag: without GFNI it takes its older forms, and its
+ * Poly1305 asks the manager's features again at each call. */
 IMB_MGR *imb_open(int arch)
 {
 	IMB_MGR *mgr = alloc_mb_mgr(arch == 1 ? IMB_FLAG_GFNI_OFF : 0);
@@ -149,6 +150,8 @@ IMB_MGR *imb_open(int arch)
 		init_mb_mgr_avx512(mgr);
 	else
 		init_mb_mgr_avx2(mgr);
+	if (arch == 1)
+		mgr->features &= ~IMB_FEATURE_AVX512_IFMA;
 	return imb_get_errno(mgr) == 0 ? mgr : NULL;
 }
 
