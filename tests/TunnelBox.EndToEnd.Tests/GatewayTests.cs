@@ -176,7 +176,9 @@ public class GatewayTests(ITestOutputHelper output) : EndToEndTest(output, 120)
 
         Dictionary<string, string?> Settings(string lan, string outer) => new()
         {
-            ["TUNNELBOX__INNERPORT"] = $"xdp:{lan}", ["TUNNELBOX__OUTERPORT"] = $"xdp:{outer}", ["TUNNELBOX__INNERPASTFIREWALL"] = force ? "true" : "false",
+            ["TUNNELBOX__INNERPORT"] = $"xdp:{lan}",
+            ["TUNNELBOX__OUTERPORT"] = $"xdp:{outer}",
+            ["TUNNELBOX__INNERPASTFIREWALL"] = force ? "true" : "false",
         };
         TunnelEnd a = await TunnelEnd.StartAsync(Lab, gateA, settings: Settings(lanA, outerA));
         TunnelEnd b = await TunnelEnd.StartAsync(
