@@ -60,7 +60,8 @@ start_limit_gateways() {
         space=$id-${spaces[end]} name=$id-l$end other=$((3 - end))
         settings=(LOG_LEVEL=error)
         ((end == 2)) || settings+=(TUNNELBOX__INNERPORT=xdp:lan TUNNELBOX__OUTERPORT=xdp:wan)
-        on_last "$space" env "${settings[@]}" "$OURS" -f "$name" >"$work/$name.log" 2>&1 </dev/null &
+        # exec: the process that is ended later must be the daemon, not a shell around it.
+        (exec taskset -c "$(($(nproc --all) - 1))" ip netns exec "$space" env "${settings[@]}" "$OURS" -f "$name" >"$work/$name.log" 2>&1 </dev/null) &
         limit_process[$name]=$!
         for _ in {1..200}; do
             [[ -S /run/wireguard/$name.sock ]] && break
