@@ -81,6 +81,7 @@ public class GatewayTests(ITestOutputHelper output) : EndToEndTest(output, 120)
     }
 
     [Fact]
+    [Trait("Tier", "all")]
     public async Task Faults_and_a_firewall_leave_the_networks_joined()
     {
         Site site = await BuildAsync("xdp");

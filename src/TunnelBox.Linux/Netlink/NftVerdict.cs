@@ -124,14 +124,15 @@ public sealed record NftVerdict(NftOutcome Outcome, string Where)
                     continue;
                 }
 
-                if (sure || code is -3 or -4)
+                if (sure)
                 {
                     Decided = code is -3 or -4 ? Decided : where;
                     return step;
                 }
 
-                MayDrop = step == Step.Drop ? MayDrop ?? where : MayDrop;
-                MayAccept |= step is Step.Accept or Step.Return;
+                // After a return the calling chain goes on, or the policy decides: both may come of it.
+                MayDrop = step == Step.Accept ? MayDrop : MayDrop ?? where;
+                MayAccept |= step != Step.Drop;
             }
 
             return Step.Continue;

@@ -66,9 +66,12 @@ public sealed class NftVerdictTests(ITestOutputHelper output)
     [InlineData("udp dport { 53, 51820 } accept", NftOutcome.Accepts)]
     [InlineData("udp dport { 53, 51821-51830 } accept", NftOutcome.Drops)]
     [InlineData("meta length vmap { 100 : accept }", NftOutcome.MayDrop)]
+    [InlineData("meta length 100 return; udp dport 51820 accept", NftOutcome.MayDrop)]
+    [InlineData("meta length 100 goto other; udp dport 51820 accept", NftOutcome.MayDrop)]
+    [InlineData("meta length 100 jump other; udp dport 51820 accept", NftOutcome.Accepts)]
     public void Rules_that_firewalls_are_made_of_are_understood(string rules, NftOutcome outcome) => PrivateNetwork.Run(() =>
     {
-        PrivateNetwork.Nft($"table inet f {{ chain input {{ type filter hook input priority 0; policy drop; {rules}; }}; }}");
+        PrivateNetwork.Nft($"table inet f {{ chain other {{ }}; chain input {{ type filter hook input priority 0; policy drop; {rules}; }}; }}");
         NftPacket packet = new(false, 40_000, Port, InLink: new Link(7, "eth0", 1500, true, string.Empty)) { Source = IPAddress.Parse("192.0.2.1"), Destination = IPAddress.Parse("192.0.2.2") };
         Assert.Equal(outcome, NftVerdict.Of(Nftables.Read(), Input, packet).Outcome);
     });
