@@ -23,6 +23,12 @@ public sealed partial class Tunnel
             while (_wishes.TryDequeue(out Peer? peer))
             {
                 peer.TookHandshakeWish();
+                if (peer.Timers.Retransmit != 0)
+                {
+                    // Traffic asks in the moment between REKEY_TIMEOUT and the retry, which waits a random third of a second more.
+                    TryElsewhere(peer, now);
+                }
+
                 Initiate(peer, now, isRetry: false);
             }
 
@@ -123,6 +129,12 @@ public sealed partial class Tunnel
 
         timers.HandshakeAttempts++;
         peer.ClearSource();
+        TryElsewhere(peer, now);
+        Initiate(peer, now, isRetry: true);
+    }
+
+    private void TryElsewhere(Peer peer, long now)
+    {
         // A lost message is no reason to leave an address at which the peer was alive a moment ago.
         bool heardLately = peer.LastReceived != 0 && now - peer.LastReceived <= Limits.NewHandshakeTimeout;
         if (!heardLately && _output.NextEndpoint(peer) is { } next && (peer.Endpoint is not { } known || known.Remote != next))
@@ -130,8 +142,6 @@ public sealed partial class Tunnel
             peer.SetEndpoint(next);
             Trace.EndpointChanged(peer);
         }
-
-        Initiate(peer, now, isRetry: true);
     }
 
     private static bool IsDue(long deadline, long now) => deadline != 0 && now >= deadline;
