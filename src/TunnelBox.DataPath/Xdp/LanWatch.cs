@@ -31,10 +31,15 @@ internal sealed unsafe class LanWatch : IDisposable
     // A busy network tells of changes all the time; one look for many of them is soon enough.
     private const int Pause = 50;
 
+    // A neighbour whose packets pause for a moment is not let go.
+    private const int SecondsInUse = 30;
+
     private readonly LanWatchOptions _options;
     private readonly InnerProgram _program;
     private readonly PrefixMirror _mirror;
     private readonly PathQueries _queries = new();
+    private readonly NeighbourKeeper _keeper;
+    private readonly HashSet<System.Net.IPAddress> _inUse = [];
     private readonly NetworkSettings _settings = NetworkSettings.Open();
     private readonly PathEvents _events = PathEvents.Open();
     private readonly WakeEvent _wake = new();
@@ -44,6 +49,7 @@ internal sealed unsafe class LanWatch : IDisposable
     private volatile int _mtu;
     private volatile bool _stopping;
     private int _servedMtu;
+    private int _seconds;
     private ulong _servedMac;
 
     /// <summary>Opens the watch in the calling thread's network namespace and looks for the first time; <see cref="Start"/> starts its thread.</summary>
@@ -58,6 +64,7 @@ internal sealed unsafe class LanWatch : IDisposable
         _program = program;
         _mtu = mtu;
         _mirror = new PrefixMirror(program);
+        _keeper = new NeighbourKeeper(options.Link);
         _thread = new Thread(Run) { Name = "tb-lan", IsBackground = true };
         string? problem = Look(told: true);
         if (problem is not null)
@@ -213,18 +220,19 @@ internal sealed unsafe class LanWatch : IDisposable
     // As sending through the kernel would: whether they still answer is asked again now and then.
     private void UseNeighbours()
     {
-        foreach (LanNeighbour neighbour in _tables.Neighbours)
+        if (++_seconds % SecondsInUse == 0)
         {
-            if (neighbour.WasUsed())
-            {
-                _queries.Use(_options.Link, neighbour.Address);
-            }
+            _inUse.Clear();
         }
+
+        _inUse.UnionWith(_tables.Neighbours.Where(neighbour => neighbour.WasUsed()).Select(neighbour => neighbour.Address));
+        _keeper.Keep(_inUse);
     }
 
     private void Release()
     {
         _events.Dispose();
+        _keeper.Dispose();
         _queries.Dispose();
         _settings.Dispose();
         _wake.Dispose();

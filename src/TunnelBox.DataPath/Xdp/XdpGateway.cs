@@ -96,9 +96,9 @@ public sealed class XdpGateway : IDisposable
             }
 
             int ifindex = XdpOuter.IndexOf(options.Device);
-            XdpQueues.Check(options.Device, ifindex);
+            int most = XdpQueues.Check(options.Device, ifindex);
             program = InnerProgram.Attach(options.Device, ifindex);
-            queues = XdpQueues.Bind(options.Device, ifindex, program.GenericReason);
+            queues = XdpQueues.Bind(options.Device, ifindex, most, program.GenericReason, "use the TUN port");
             var gateway = new XdpGateway(options, program, queues, ifindex) { Bypassed = rules };
             gateway.Serve(tun, ifindex);
             return gateway;

@@ -49,23 +49,14 @@ public enum XdpEnd
 /// </summary>
 public sealed unsafe partial class XdpOuter : IDisposable
 {
-    /// <summary>Most queues of a device.</summary>
-    public const int MaxQueues = 64;
-
-    private const int MostFrames = 2048;
-    private const int FewestFrames = 256;
-    private const int AllFrames = 8192;
     private const int DrainMilliseconds = 100;
 
     private readonly OuterProgram _program;
-    private readonly Arena _arena;
-    private readonly List<XdpQueue> _queues = [];
+    private readonly XdpQueues _queues;
     private readonly ushort _port;
     private readonly int _ifindex;
     private readonly CounterBlock _counters;
     private readonly HashSet<IPEndPoint> _listening = [];
-    private readonly xdp_statistics[] _counted = new xdp_statistics[MaxQueues];
-    private readonly long[] _refused = new long[MaxQueues];
     private readonly Lock _gate = new();
     private readonly EthtoolChannels _channels = new();
     private readonly Action<XdpEnd, string> _ended;
@@ -78,13 +69,13 @@ public sealed unsafe partial class XdpOuter : IDisposable
     private bool _detached;
     private bool _disposed;
 
-    private XdpOuter(XdpOuterOptions options, OuterProgram program, Arena arena, ushort port, int ifindex)
+    private XdpOuter(XdpOuterOptions options, OuterProgram program, XdpQueues queues, ushort port, int ifindex)
     {
         Device = options.Device;
         _counters = options.Counters;
         _ended = options.Ended;
         _program = program;
-        _arena = arena;
+        _queues = queues;
         _port = port;
         _ifindex = ifindex;
         MakeRules(options.Steering);
@@ -94,16 +85,16 @@ public sealed unsafe partial class XdpOuter : IDisposable
     public string Device { get; }
 
     /// <summary>Gets the mode in force.</summary>
-    public XdpMode Mode => _queues[0].Socket.Mode;
+    public XdpMode Mode => _queues.Mode;
 
     /// <summary>Gets why the mode is no better one, a sentence; null where it is the best.</summary>
-    public string? ModeReason => _queues[0].Socket.ModeReason;
+    public string? ModeReason => _queues.ModeReason;
 
     /// <summary>Gets what else people should know of this side, a sentence each.</summary>
-    public IReadOnlyList<string> Notes => [.. new[] { _arena.PagesReason, _busyPolling?.Problem }.OfType<string>()];
+    public IReadOnlyList<string> Notes => [.. new[] { _queues.PagesReason, _busyPolling?.Problem }.OfType<string>()];
 
     /// <summary>Gets how many queues are bound.</summary>
-    public int Queues => _queues.Count;
+    public int Queues => _queues.All.Count;
 
     /// <summary>Gets the ports, one for each worker.</summary>
     public IReadOnlyList<IPort> Ports { get; private set; } = [];
@@ -121,21 +112,18 @@ public sealed unsafe partial class XdpOuter : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(sockets);
         int ifindex = IndexOf(options.Device);
-        int most = CheckDevice(options.Device, ifindex);
+        int most = XdpQueues.Check(options.Device, ifindex);
         OuterProgram program = OuterProgram.Attach(options.Device, ifindex);
-        Arena? arena = null;
+        XdpQueues? queues = null;
         XdpOuter? outer = null;
         try
         {
             int? switchedOn = SwitchedOn(ifindex);
-            int queues = Math.Min(switchedOn ?? most, MaxQueues);
-            int frames = Math.Clamp(AllFrames / queues, FewestFrames, MostFrames);
-            arena = Arena.Map(2 * frames * queues);
-            outer = new XdpOuter(options, program, arena, sockets.Port, ifindex) { _switchedOn = switchedOn };
-            outer.BindQueues(queues, frames);
+            queues = XdpQueues.Bind(options.Device, ifindex, switchedOn ?? most, program.GenericReason, "use the UDP port");
+            outer = new XdpOuter(options, program, queues, sockets.Port, ifindex) { _switchedOn = switchedOn };
             if (options.BusyPoll > 0)
             {
-                outer._busyPolling = BusyPolling.Begin(options.Device, options.BusyPoll, outer._queues);
+                outer._busyPolling = BusyPolling.Begin(options.Device, options.BusyPoll, queues.All);
             }
 
             outer._health = new XdpHealth(outer.Queues);
@@ -149,9 +137,8 @@ public sealed unsafe partial class XdpOuter : IDisposable
             program.Dispose();
             outer?._paths?.Dispose();
             outer?._busyPolling?.Dispose();
-            outer?._queues.ForEach(queue => queue.Dispose());
             outer?._channels.Dispose();
-            arena?.Dispose();
+            queues?.Dispose();
             throw fault is NetlinkException ? new PortException($"no XDP on {options.Device}: {fault.Message}", fault) : fault;
         }
     }
@@ -173,7 +160,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
     {
         lock (_gate)
         {
-            return _disposed ? [] : [.. _queues.Select((queue, index) => queue.Read(index % _workers))];
+            return _disposed ? [] : [.. _queues.All.Select((queue, index) => queue.Read(index % _workers))];
         }
     }
 
@@ -194,7 +181,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
         _detached = true;
         _program.Detach();
         long until = Environment.TickCount64 + DrainMilliseconds;
-        while (!_queues.TrueForAll(queue => queue.IsIdle) && Environment.TickCount64 < until)
+        while (!_queues.IsIdle && Environment.TickCount64 < until)
         {
             Thread.Sleep(1);
         }
@@ -212,8 +199,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
         lock (_gate)
         {
             _disposed = true;
-            _queues.ForEach(queue => queue.Dispose());
-            _arena.Dispose();
+            _queues.Dispose();
         }
 
         _channels.Dispose();
@@ -225,70 +211,19 @@ public sealed unsafe partial class XdpOuter : IDisposable
         return channels.Receiving(ifindex);
     }
 
-    private static int CheckDevice(string device, int ifindex)
-    {
-        if (ifindex == 0)
-        {
-            throw new PortException($"no XDP on {device}: there is no such device; \"ip link\" lists them", Definitions.ENODEV);
-        }
-
-        using var queries = new PathQueries();
-        return queries.Link(ifindex) is { IsEthernet: true, Queues: int queues }
-            ? queues
-            : throw new PortException($"no XDP on {device}: it is no Ethernet device; name the one that carries the encrypted packets", Definitions.EOPNOTSUPP);
-    }
-
-    private void BindQueues(int most, int frames)
-    {
-        List<XdpSocket> sockets = [];
-        try
-        {
-            while (sockets.Count < most)
-            {
-                XdpSocket? lender = sockets.Count == 0 ? null : sockets[0];
-                XdpSocket? socket = XdpSocket.Open(
-                    _arena, Device, _ifindex, (uint)sockets.Count, lender, (uint)frames, _program.GenericReason, out int error, out string problem,
-                    sockets.Count * 2 * frames);
-                if (socket is not null)
-                {
-                    sockets.Add(socket);
-                }
-                else if (sockets.Count > 0 && error == -Definitions.EINVAL)
-                {
-                    // It could have more queues than are switched on now.
-                    break;
-                }
-                else
-                {
-                    throw new PortException(problem, error);
-                }
-            }
-
-            for (int i = 0; i < sockets.Count; i++)
-            {
-                _queues.Add(new XdpQueue(_arena, sockets[i], _ifindex, i * 2 * frames, frames));
-            }
-        }
-        catch
-        {
-            sockets.ForEach(socket => socket.Dispose());
-            throw;
-        }
-    }
-
     private void MakePorts(UdpSockets sockets)
     {
         string mode = Mode.ToString().ToLowerInvariant();
         int workers = _workers = sockets.Ports.Count;
         Ports = [.. sockets.Ports.Select((udp, worker) =>
-            (IPort)new XdpPort(udp, [.. _queues.Where((_, queue) => queue % workers == worker)], _paths, $"xdp {Device} {mode}"))];
+            (IPort)new XdpPort(udp, [.. _queues.All.Where((_, queue) => queue % workers == worker)], _paths, $"xdp {Device} {mode}"))];
     }
 
     private void Serve()
     {
-        for (int i = 0; i < _queues.Count; i++)
+        for (int i = 0; i < _queues.All.Count; i++)
         {
-            int error = _program.Bind((uint)i, _queues[i].Socket.Descriptor);
+            int error = _program.Bind((uint)i, _queues.All[i].Socket.Descriptor);
             if (error < 0)
             {
                 throw new PortException($"no XDP on {Device}: queue {i} cannot be given its socket: {Errno.Describe(error)}; use the UDP port", error);
@@ -351,15 +286,15 @@ public sealed unsafe partial class XdpOuter : IDisposable
         }
 
         int? switchedOn = _channels.Receiving(_ifindex);
-        if (switchedOn != _switchedOn && switchedOn is not null && Math.Min(switchedOn.Value, MaxQueues) != Queues)
+        if (switchedOn != _switchedOn && switchedOn is not null && Math.Min(switchedOn.Value, XdpQueues.Most) != Queues)
         {
             End(XdpEnd.Changed, $"{Device} has {switchedOn} queues now instead of {Queues}");
             return;
         }
 
-        for (int i = 0; i < _queues.Count; i++)
+        for (int i = 0; i < _queues.All.Count; i++)
         {
-            XdpQueue queue = _queues[i];
+            XdpQueue queue = _queues.All[i];
             queue.Nudge();
             if (_health.Look(i, queue.SendError, queue.Waiting, queue.Progress) is { } fault)
             {
@@ -370,17 +305,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
 
     private void Count()
     {
-        for (int i = 0; i < _queues.Count; i++)
-        {
-            xdp_statistics now = _queues[i].Socket.ReadStatistics();
-            ref xdp_statistics before = ref _counted[i];
-            XdpDrops.Count(_counters, in now, in before);
-            before = now;
-            long refused = _queues[i].Refused;
-            XdpDrops.CountRefused(_counters, refused, _refused[i]);
-            _refused[i] = refused;
-        }
-
+        _queues.Count(_counters, isInner: false);
         CountEarlyDrops();
     }
 }

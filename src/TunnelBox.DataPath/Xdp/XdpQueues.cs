@@ -7,13 +7,17 @@ namespace TunnelBox.DataPath.Xdp;
 /// <summary>Every queue of one device with its socket, and the memory of their frames.</summary>
 internal sealed class XdpQueues : IDisposable
 {
+    /// <summary>Most queues of a device that are bound: as many as the programs' maps of sockets hold.</summary>
+    public const int Most = 64;
+
     private const int MostFrames = 2048;
     private const int FewestFrames = 256;
     private const int AllFrames = 8192;
 
     private readonly Arena _arena;
     private readonly List<XdpQueue> _queues = [];
-    private readonly xdp_statistics[] _counted = new xdp_statistics[XdpOuter.MaxQueues];
+    private readonly xdp_statistics[] _counted = new xdp_statistics[Most];
+    private readonly long[] _refused = new long[Most];
 
     private XdpQueues(Arena arena) => _arena = arena;
 
@@ -26,6 +30,9 @@ internal sealed class XdpQueues : IDisposable
     /// <summary>Gets why the mode is no better one, a sentence; null where it is the best.</summary>
     public string? ModeReason => _queues[0].Socket.ModeReason;
 
+    /// <summary>Gets why the frames lie in ordinary pages, a sentence; null where they lie in huge ones.</summary>
+    public string? PagesReason => _arena.PagesReason;
+
     /// <summary>Gets a value indicating whether every frame is accounted for, which it is when the device is idle.</summary>
     public bool AllFramesAccountedFor => _queues.TrueForAll(queue => queue.Read(0).Away == 0);
 
@@ -35,12 +42,14 @@ internal sealed class XdpQueues : IDisposable
     /// <summary>Binds a socket to every queue of a device in the calling thread's network namespace.</summary>
     /// <param name="device">The device's name, for messages.</param>
     /// <param name="ifindex">The device.</param>
+    /// <param name="most">How many queues to bind at most; fewer are bound where fewer are switched on.</param>
     /// <param name="genericReason">Why the program runs in generic mode, or null when the driver runs it.</param>
+    /// <param name="instead">What to do instead, for messages: "use the UDP port".</param>
     /// <returns>The queues.</returns>
     /// <exception cref="PortException">They cannot be had: one sentence says why.</exception>
-    public static XdpQueues Bind(string device, int ifindex, string? genericReason)
+    public static XdpQueues Bind(string device, int ifindex, int most, string? genericReason, string instead)
     {
-        int most = Math.Min(Check(device, ifindex), XdpOuter.MaxQueues);
+        most = Math.Min(most, Most);
         int frames = Math.Clamp(AllFrames / most, FewestFrames, MostFrames);
         var made = new XdpQueues(Arena.Map(2 * frames * most));
         List<XdpSocket> sockets = [];
@@ -62,8 +71,7 @@ internal sealed class XdpQueues : IDisposable
                 }
                 else
                 {
-                    // The sentences are those of the outer side, which has another way out.
-                    throw new PortException(problem.Replace("use the UDP port", "use the TUN port", StringComparison.Ordinal), error);
+                    throw new PortException(problem.Replace("use the UDP port", instead, StringComparison.Ordinal), error);
                 }
             }
 
@@ -111,6 +119,12 @@ internal sealed class XdpQueues : IDisposable
             ref xdp_statistics before = ref _counted[i];
             XdpDrops.Count(counters, in now, in before, isInner);
             before = now;
+            if (!isInner)
+            {
+                long refused = _queues[i].Refused;
+                XdpDrops.CountRefused(counters, refused, _refused[i]);
+                _refused[i] = refused;
+            }
         }
     }
 

@@ -126,22 +126,6 @@ public sealed class PathQueries : IDisposable
         return found;
     }
 
-    /// <summary>Tells the kernel that a neighbour is in use, so that it asks whether a stale address still holds (NTF_USE).</summary>
-    /// <param name="link">The interface.</param>
-    /// <param name="address">The neighbour.</param>
-    public void Use(int link, IPAddress address)
-    {
-        try
-        {
-            _socket.Change(Neighbour(Rtnetlink.RTM_NEWNEIGH, Rtnetlink.NTF_USE, link, address), "using a neighbour");
-        }
-        catch (NetlinkException)
-        {
-            // It is gone, or the capability CAP_NET_ADMIN is missing: then it ages.
-            return;
-        }
-    }
-
     /// <summary>Reads how an interface is.</summary>
     /// <param name="link">Its index.</param>
     /// <returns>Its state, or null where it does not exist.</returns>

@@ -1,27 +1,12 @@
-using System.Diagnostics;
 using System.Net;
-using TunnelBox.Linux.Libc;
 using TunnelBox.Linux.Netlink;
 
 namespace TunnelBox.Linux.Tests.Netlink;
 
 [Trait("Needs", "root")]
-public sealed class NeighbourKeeperTests : IDisposable
+public sealed class NeighbourKeeperTests
 {
     private const int Device = 78;
-    private readonly string _space = $"tbneigh{Environment.ProcessId}";
-
-    public NeighbourKeeperTests()
-    {
-        Ip("netns", "add", _space);
-        In("link", "add", "name", "d0", "index", "78", "type", "veth", "peer", "name", "d1");
-        In("link", "set", "d1", "up");
-        In("link", "set", "d0", "up");
-        In("addr", "add", "10.8.0.1/24", "dev", "d0");
-        In("addr", "add", "fd08::1/64", "dev", "d0", "nodad");
-    }
-
-    public void Dispose() => Ip("netns", "delete", _space);
 
     [Theory]
     [InlineData("10.8.0.2")]
@@ -78,43 +63,17 @@ public sealed class NeighbourKeeperTests : IDisposable
         Assert.DoesNotContain("lladdr", Show("10.8.0.77"), StringComparison.Ordinal);
     });
 
-    private string Show(string address) => In("neigh", "show", address) + " ";
+    private static string Show(string address) => In("neigh", "show", address) + " ";
 
-    private string In(params string[] arguments) => Ip(["-n", _space, .. arguments]);
+    private static string In(params string[] arguments) => PrivateNetwork.Ip(string.Join(' ', arguments));
 
-    private void Inside(Action action)
+    private static void Inside(Action action) => PrivateNetwork.Run(() =>
     {
-        Exception? problem = null;
-        var thread = new Thread(() =>
-        {
-            using FileDescriptor? space = FileDescriptor.Open("/var/run/netns/" + _space, Definitions.O_RDONLY, out _);
-            try
-            {
-                Assert.Equal(0, LibC.setns(space!.Value, Definitions.CLONE_NEWNET));
-                action();
-            }
-            catch (Exception e)
-            {
-                problem = e;
-            }
-        });
-        thread.Start();
-        thread.Join();
-        if (problem is not null)
-        {
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(problem);
-        }
-    }
-
-    private static string Ip(params string[] arguments)
-    {
-        var start = new ProcessStartInfo("ip") { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        Array.ForEach(arguments, start.ArgumentList.Add);
-        using Process process = Process.Start(start)!;
-        string output = process.StandardOutput.ReadToEnd();
-        string errors = process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        Assert.True(process.ExitCode == 0, $"ip {string.Join(' ', arguments)}: {errors}");
-        return output;
-    }
+        In("link", "add", "name", "d0", "index", "78", "type", "veth", "peer", "name", "d1");
+        In("link", "set", "d1", "up");
+        In("link", "set", "d0", "up");
+        In("addr", "add", "10.8.0.1/24", "dev", "d0");
+        In("addr", "add", "fd08::1/64", "dev", "d0", "nodad");
+        action();
+    });
 }

@@ -1,33 +1,12 @@
-using System.Diagnostics;
 using System.Net;
-using TunnelBox.Linux.Libc;
 using TunnelBox.Linux.Netlink;
 
 namespace TunnelBox.Linux.Tests.Netlink;
 
 /// <summary>The kernel's answers in a namespace whose tables are known.</summary>
 [Trait("Needs", "root")]
-public sealed class PathQueriesTests : IDisposable
+public sealed class PathQueriesTests
 {
-    private static int _serial;
-    private readonly string _space = $"tbpath{Environment.ProcessId}-{Interlocked.Increment(ref _serial)}";
-
-    public PathQueriesTests()
-    {
-        Run("netns", "add", _space);
-        Ip("link", "add", "d0", "address", "02:00:00:00:00:01", "numrxqueues", "3", "type", "veth", "peer", "name", "d1");
-        Ip("link", "set", "d1", "up");
-        Ip("addr", "add", "10.8.0.1/24", "dev", "d0");
-        Ip("addr", "add", "fd08::1/64", "dev", "d0", "nodad");
-        Ip("link", "set", "d0", "up", "mtu", "1400");
-        Ip("route", "add", "10.7.0.0/16", "via", "10.8.0.2", "hoplimit", "9");
-        Ip("-4", "route", "add", "default", "via", "inet6", "fd08::2", "dev", "d0");
-        Ip("route", "add", "unreachable", "10.6.0.0/16");
-        Ip("neigh", "add", "10.8.0.2", "lladdr", "02:00:00:00:00:02", "dev", "d0", "nud", "stale");
-    }
-
-    public void Dispose() => Run("netns", "delete", _space);
-
     [Fact]
     public void Routes_neighbours_and_links_are_as_the_tables_say() => Inside(() =>
     {
@@ -54,17 +33,14 @@ public sealed class PathQueriesTests : IDisposable
     });
 
     [Fact]
-    public void Using_a_stale_neighbour_has_the_kernel_ask_and_a_failed_one_is_unknown() => Inside(() =>
+    public void A_neighbour_that_failed_is_unknown() => Inside(() =>
     {
         using var queries = new PathQueries();
         int device = queries.Addresses().First(a => a.Address.Equals(IPAddress.Parse("10.8.0.1"))).LinkIndex;
         var neighbour = IPAddress.Parse("10.8.0.2");
-        queries.Use(device, neighbour);
-        Assert.DoesNotContain("STALE", Ip("neigh", "show", "10.8.0.2"), StringComparison.Ordinal);
         Assert.Equal(0x020000000002ul, queries.Neighbour(device, neighbour));
         Ip("neigh", "replace", "10.8.0.2", "dev", "d0", "nud", "failed");
         Assert.Equal(0ul, queries.Neighbour(device, neighbour));
-        queries.Use(device, IPAddress.Parse("10.8.0.77"));
     });
 
     [Fact]
@@ -93,41 +69,19 @@ public sealed class PathQueriesTests : IDisposable
         Assert.True(SpinWait.SpinUntil(events.Take, 2000));
     });
 
-    private string Ip(params string[] arguments) => Run(["-n", _space, .. arguments]);
+    private static string Ip(params string[] arguments) => PrivateNetwork.Ip(string.Join(' ', arguments));
 
-    private void Inside(Action action)
+    private static void Inside(Action action) => PrivateNetwork.Run(() =>
     {
-        Exception? problem = null;
-        var thread = new Thread(() =>
-        {
-            using FileDescriptor? file = FileDescriptor.Open("/var/run/netns/" + _space, Definitions.O_RDONLY, out _);
-            try
-            {
-                Assert.Equal(0, LibC.setns(file!.Value, Definitions.CLONE_NEWNET));
-                action();
-            }
-            catch (Exception e)
-            {
-                problem = e;
-            }
-        });
-        thread.Start();
-        thread.Join();
-        if (problem is not null)
-        {
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(problem);
-        }
-    }
-
-    private static string Run(params string[] arguments)
-    {
-        var start = new ProcessStartInfo("ip") { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
-        Array.ForEach(arguments, start.ArgumentList.Add);
-        using Process process = Process.Start(start)!;
-        string output = process.StandardOutput.ReadToEnd();
-        string errors = process.StandardError.ReadToEnd();
-        process.WaitForExit();
-        Assert.True(process.ExitCode == 0, $"ip {string.Join(' ', arguments)}: {errors}");
-        return output;
-    }
+        Ip("link", "add", "d0", "address", "02:00:00:00:00:01", "numrxqueues", "3", "type", "veth", "peer", "name", "d1");
+        Ip("link", "set", "d1", "up");
+        Ip("addr", "add", "10.8.0.1/24", "dev", "d0");
+        Ip("addr", "add", "fd08::1/64", "dev", "d0", "nodad");
+        Ip("link", "set", "d0", "up", "mtu", "1400");
+        Ip("route", "add", "10.7.0.0/16", "via", "10.8.0.2", "hoplimit", "9");
+        Ip("-4", "route", "add", "default", "via", "inet6", "fd08::2", "dev", "d0");
+        Ip("route", "add", "unreachable", "10.6.0.0/16");
+        Ip("neigh", "add", "10.8.0.2", "lladdr", "02:00:00:00:00:02", "dev", "d0", "nud", "stale");
+        action();
+    });
 }
