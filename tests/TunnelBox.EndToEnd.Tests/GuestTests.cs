@@ -203,8 +203,10 @@ public class GuestTests(ITestOutputHelper output) : EndToEndTest(output, 480)
         long[] before = await guest.ReceivedByQueueAsync();
         Assert.Equal(2, before.Length);
         long[] gained = [0, 0];
-        for (int port = 52000; port < 52016 && gained.Min() < 3; port++)
+        for (int i = 0; i < 16 && gained.Min() < 3; i++)
         {
+            // The card hashes with a random key, in which any few bits of the port may count for nothing: ports far apart differ in many.
+            int port = 20_000 + (i * 27_411 % 40_000);
             await host.SetAsync($"listen-port {port}");
             PingResult answers = await Ping.RunAsync(host.Inner, TunnelPair.First4, "-c 3 -i 0.2 -W 3");
             Assert.Equal(3, answers.Received);
