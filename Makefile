@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 export PREFIX DESTDIR
 .DEFAULT_GOAL := help
-.PHONY: help build check test test-all demo bench bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp budget install uninstall format packages clean
+.PHONY: help build check test test-all demo conformance mutants bench bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp budget install uninstall format packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -17,6 +17,10 @@ test-all: ## every test there is, the installation and the demo
 	@.ci/test all
 demo: ## two namespaces, one tunnel between them, traffic through it, everything removed again
 	@interop/demo/run
+conformance: ## every case of the conformance suite on every target (about 8 minutes): out/conformance.md, out/conformance.xml
+	@interop/setup/install-tools.sh conformance && interop/ttcn3/run all
+mutants: ## deliberate faults in a copy of TunnelBox, each of which the conformance suite must catch: out/mutants.md
+	@interop/setup/install-tools.sh conformance && interop/ttcn3/mutate
 bench: bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp ## every bench-* target
 bench-tunnel: ## our tunnel against wireguard-go, as a table and out/bench-tunnel.json (QUICK=1: a short look)
 	@interop/bench/tunnel

@@ -226,6 +226,11 @@ internal static partial class HouseRules
             || name.EndsWith(".targets", StringComparison.Ordinal))))
         .Select(name => $"{name}: nothing else stands at the top level.");
 
+    /// <summary>Deliberate faults stand in interop/ttcn3/mutants, and are written into a copy: the product has no switch for them.</summary>
+    public static IEnumerable<string> TheProductHoldsNoFaults(House house) => house.Sources
+        .Where(s => s.Path.StartsWith("src/", StringComparison.Ordinal) && s.Text.Contains("MUTANT", StringComparison.OrdinalIgnoreCase))
+        .Select(s => $"{s.Path}: deliberate faults stand in interop/ttcn3/mutants alone.");
+
     public static IEnumerable<string> NothingIsLeftForLater(House house) => house.Sources
         .Where(s => s.Project != "TunnelBox.Architecture.Tests" && LaterWord().IsMatch(s.Text))
         .Select(s => $"{s.Path}: finish it, or leave the note out.");

@@ -48,6 +48,9 @@ public sealed class HouseRulesTests
     [Fact]
     public void Nothing_is_left_for_later() => Holds(HouseRules.NothingIsLeftForLater);
 
+    [Fact]
+    public void The_product_holds_no_deliberate_faults() => Holds(HouseRules.TheProductHoldsNoFaults);
+
     private static void Holds(Func<House, IEnumerable<string>> rule)
     {
         string[] violations = [.. rule(House.Here)];
