@@ -29,7 +29,7 @@ public class ConformanceTests(ITestOutputHelper output) : EndToEndTest(output, 3
             [Path.Combine(TunnelProgram.Root, "interop", "ttcn3", script), .. words],
             Lab.Deadline,
             environment: new Dictionary<string, string?>(environment ?? []) { ["TUNNELBOX_PROGRAM"] = TunnelProgram.Default.Expect().Path, ["TMPDIR"] = Lab.Folder });
-        output.WriteLine(result.Output + result.Error);
+        Lab.Report(() => result.Output + result.Error);
         return result.Expect();
     }
 }
