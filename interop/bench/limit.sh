@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # The limit: a bare AF_XDP forwarder (native/bench) between two veth pairs, and one gateway of ours in its place, which seals. The sender runs on the
-# first processor, what is measured on the last. Sourced by `xdp`; needs $id, $work, $runs, $seconds, $OURS, inside and keep.
+# first processor, what is measured on the last. The gateway is measured both ways: it seals what the sender makes, and opens what was sealed before. Sourced by `xdp`; needs $id, $work, $runs, $seconds, $OURS, inside and keep.
 
 limit_sizes=(64 1420)
+limit_measures=(forwarder gateway opener)
 limit_bench=$work/native/bench
 declare -A limit_process=()
 
@@ -106,6 +107,57 @@ measure_gateway() {
     measured="$passed kpackets/s"
 }
 
+# measure_opener SIZE: the other way. The far end seals as many frames as the opener takes only once; they are kept, and sent again at full speed.
+measure_opener() {
+    local counter holder frames=200000 bytes=$((($1 + 15) / 16 * 16 + 74)) _
+    if ! start_limit_gateways; then
+        stop_limit_gateways
+        measured='no inner side over AF_XDP'
+        return
+    fi
+    ip -n "$id-far" link add keep type veth peer name kept
+    ip -n "$id-far" link set keep up
+    ip -n "$id-far" link set kept up
+    mkfifo "$work/go"
+    on_first "$id-far" "$limit_bench" hold kept far "$(ip -n "$id-box" -j link show wan | jq -r '.[0].address')" "$bytes" "$frames" 8 \
+        <"$work/go" >"$work/held" 2>"$work/holder.log" &
+    holder=$!
+    exec 5>"$work/go"
+    for _ in {1..100}; do
+        grep -q ready "$work/held" && break
+        sleep 0.05
+    done
+    # What is sealed from now on leaves by another device, and comes to nobody.
+    ip -n "$id-far" neigh replace 192.0.2.1 lladdr 02:00:00:00:00:99 dev keep nud permanent
+    ip -n "$id-far" route replace 192.0.2.1/32 dev keep src 192.0.2.2
+    sleep 0.2
+    on_first "$id-far" "$limit_bench" blast 10.93.1.2 "$1" 7 >"$work/blasted" 2>"$work/blaster.log" &
+    limit_process[blast]=$!
+    for _ in {1..200}; do
+        grep -q held "$work/held" && break
+        sleep 0.05
+    done
+    kill "${limit_process[blast]}" 2>/dev/null || true
+    wait "${limit_process[blast]}" 2>/dev/null || true
+    unset 'limit_process[blast]'
+    (($(awk '/^held/ { print $2 }' "$work/held") >= frames / 4)) || fail "too few sealed frames: $(tr '\n' ' ' <"$work/held") $(tail -n 1 "$work/holder.log")"
+    # The one that sealed sleeps from here on.
+    on_first "$id-send" "$limit_bench" count send 0 4 >"$work/counted" 2>"$work/counter.log" &
+    counter=$!
+    sleep 0.3
+    echo go >&5
+    exec 5>&-
+    wait "$holder" || fail "the sender failed: $(tail -n 1 "$work/holder.log")"
+    kill -INT "$counter" 2>/dev/null || true
+    wait "$counter" || fail "the counter failed: $(tail -n 1 "$work/counter.log")"
+    passed=$(awk '/^counted/ { print $2 / 1000 }' "$work/counted")
+    rm -f "$work/go"
+    ip -n "$id-far" link del keep
+    stop_limit_gateways
+    keep "opener-$1" xdp "$passed"
+    measured="$passed kpackets/s of $(awk '/^made/ { print $2 / 1000 }' "$work/held") offered"
+}
+
 # report_limit: forwarder, cipher, and the gateway against 1 / (1 / forwarder + cipher); in kpackets/s.
 report_limit() {
     local size
@@ -115,8 +167,14 @@ report_limit() {
         jq -n --slurpfile forwarder "$work/forwarder-$size.xdp" --slurpfile aead "$work/stages/stage-out-$size-aead" \
             'def median: sort | if length % 2 == 1 then .[length / 2 | floor] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
              1e6 / (1e6 / ($forwarder | median) + ($aead | median))' >"$work/limit-$size"
+        jq -n --slurpfile forwarder "$work/forwarder-$size.xdp" --slurpfile aead "$work/stages/stage-in-$size-aead" \
+            'def median: sort | if length % 2 == 1 then .[length / 2 | floor] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
+             1e6 / (1e6 / ($forwarder | median) + ($aead | median))' >"$work/limit-in-$size"
         [[ ! -s $work/gateway-$size.xdp ]] || jq -n --arg name "gateway-$size" --arg unit kpackets/s --arg wanted '>= 0.8x' \
             --arg title "gateway, AF_XDP on both sides, sealing packets of $size bytes; theirs: 1 / (1 / forwarder + cipher)" \
             --slurpfile ours "$work/gateway-$size.xdp" --slurpfile theirs "$work/limit-$size" -f interop/bench/figure.jq
+        [[ ! -s $work/opener-$size.xdp ]] || jq -n --arg name "opener-$size" --arg unit kpackets/s --arg wanted '>= 0.8x' \
+            --arg title "gateway, AF_XDP on both sides, opening packets of $size bytes; theirs: 1 / (1 / forwarder + cipher)" \
+            --slurpfile ours "$work/opener-$size.xdp" --slurpfile theirs "$work/limit-in-$size" -f interop/bench/figure.jq
     done | jq -s .
 }

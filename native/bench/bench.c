@@ -39,6 +39,8 @@ unsigned device(const char *name)
     return index;
 }
 
+unsigned held_frames;
+
 static const char *object_path(void)
 {
     static char path[PATH_MAX + 16];
@@ -65,6 +67,10 @@ struct wire load(const char *name, unsigned ifindex, unsigned target, uint16_t t
     struct bpf_map *map;
     bpf_object__for_each_map(map, wire.object)
     {
+        if (held_frames && !strcmp(bpf_map__name(map), "held") && bpf_map__set_max_entries(map, held_frames)) {
+            give_up("the memory for frames", ENOMEM);
+        }
+
         size_t size = 0;
         if (strstr(bpf_map__name(map), ".rodata") && bpf_map__initial_value(map, &size) && size == sizeof constants) {
             int error = bpf_map__set_initial_value(map, &constants, size);
@@ -112,6 +118,14 @@ int main(int argc, char **argv)
         return count(argv[2], (uint16_t)atoi(argv[3]), atof(argv[4]));
     }
 
-    fprintf(stderr, "Usage: bench forward IN OUT SECONDS | generate OUT MAC SOURCE DESTINATION BYTES SECONDS | count IN TUNNEL-PORT SECONDS\n");
+    if (argc == 8 && !strcmp(argv[1], "hold")) {
+        return hold(argv[2], argv[3], argv[4], atoi(argv[5]), (unsigned)atoi(argv[6]), atof(argv[7]));
+    }
+
+    if (argc == 5 && !strcmp(argv[1], "blast")) {
+        return blast(argv[2], atoi(argv[3]), atof(argv[4]));
+    }
+
+    fprintf(stderr, "Usage: bench forward IN OUT SECONDS | generate OUT MAC SOURCE DESTINATION BYTES SECONDS | count IN TUNNEL-PORT SECONDS | hold IN OUT MAC BYTES FRAMES SECONDS | blast TO BYTES SECONDS\n");
     return 2;
 }

@@ -28,9 +28,13 @@ __attribute__((noreturn)) void give_up(const char *what, int error);
 uint64_t nanoseconds(void);
 bool stopped(void);
 unsigned device(const char *name);
+// Frames that the map of held ones has room for, where it is used.
+extern unsigned held_frames;
 // Loads one program; attached to a device unless ifindex is 0.
 struct wire load(const char *program, unsigned ifindex, unsigned target, uint16_t tunnel_port);
 
 int forward(const char *in, const char *out, double seconds);
 int generate(const char *out, const char *mac, const char *source, const char *destination, int bytes, double seconds);
 int count(const char *in, uint16_t tunnel_port, double seconds);
+int hold(const char *in, const char *out, const char *mac, int bytes, unsigned frames, double seconds);
+int blast(const char *to, int bytes, double seconds);

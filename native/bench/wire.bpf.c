@@ -1,5 +1,5 @@
-// The three XDP programs of the limit that bench-xdp measures: take (frames to the socket of their queue), count (counts data and drops it),
-// make (sends what it is run on out of a device). Compiled by the benchmark, never shipped.
+// The XDP programs of the limit that bench-xdp measures: take (frames to the socket of their queue), count (counts data and drops it), make (sends
+// what it is run on out of a device), hold (keeps sealed data and drops it), release (sends what was kept out of a device). Compiled by the benchmark, never shipped.
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -86,6 +86,64 @@ SEC("xdp")
 int make(struct xdp_md *context)
 {
     (void)context;
+    return bpf_redirect(constants.target, 0);
+}
+
+// Sealed frames, each of which a receiver takes only once. The number of entries is set before loading.
+struct held {
+    __u8 bytes[1536];
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct held);
+} held SEC(".maps");
+
+// How many were kept, and how many of them were sent again; one processor does each.
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 2);
+    __type(key, __u32);
+    __type(value, __u32);
+} progress SEC(".maps");
+
+// constants.tunnel_port is the bytes of a frame here.
+SEC("xdp")
+int hold(struct xdp_md *context)
+{
+    struct headers *headers = udp_over_ipv4(context);
+    __u32 length = constants.tunnel_port, kept = 0;
+    if (!headers || context->data_end - context->data != length || length > sizeof(struct held)) {
+        return XDP_PASS;
+    }
+
+    __u32 *count = bpf_map_lookup_elem(&progress, &kept);
+    struct held *frame = count ? bpf_map_lookup_elem(&held, count) : 0;
+    if (frame && !bpf_xdp_load_bytes(context, 0, frame->bytes, length)) {
+        ++*count;
+    }
+
+    return XDP_DROP;
+}
+
+SEC("xdp")
+int release(struct xdp_md *context)
+{
+    __u32 kept = 0, sent = 1, length = constants.tunnel_port;
+    __u32 *most = bpf_map_lookup_elem(&progress, &kept);
+    __u32 *next = bpf_map_lookup_elem(&progress, &sent);
+    if (!most || !next || *next >= *most || length > sizeof(struct held)) {
+        return XDP_DROP;
+    }
+
+    struct held *frame = bpf_map_lookup_elem(&held, next);
+    if (!frame || bpf_xdp_store_bytes(context, 0, frame->bytes, length)) {
+        return XDP_DROP;
+    }
+
+    ++*next;
     return bpf_redirect(constants.target, 0);
 }
 

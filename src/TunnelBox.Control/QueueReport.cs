@@ -12,6 +12,9 @@ public sealed record QueueReport
     /// <summary>Gets how frames get here: zerocopy, copy or generic.</summary>
     public required string Mode { get; init; }
 
+    /// <summary>Gets why they get here no better way; null where it is the best, zerocopy.</summary>
+    public string? ModeReason { get; init; }
+
     /// <summary>Gets the worker that serves it.</summary>
     public required int Worker { get; init; }
 

@@ -118,6 +118,9 @@ public sealed record DeviceReport
     /// <summary>Gets the queues of the outer side's device, where it is past the kernel (AF_XDP); otherwise null.</summary>
     public IReadOnlyList<QueueReport>? OuterQueues { get; init; }
 
+    /// <summary>Gets the queues of the inner side's device, where it is past the kernel (AF_XDP); otherwise null.</summary>
+    public IReadOnlyList<QueueReport>? InnerQueues { get; init; }
+
     /// <summary>Gets the engine that seals and opens packets.</summary>
     public required string Aead { get; init; }
 

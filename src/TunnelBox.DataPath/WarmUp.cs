@@ -38,6 +38,20 @@ public static class WarmUp
         return (int)b.Counters.Read().InPackets;
     }
 
+    /// <summary>Sends every kind of packet through a gateway's port once, for tunnels that have one.</summary>
+    /// <returns>Whether all went through; where not, the machine lacks something, which is no reason to refuse a start.</returns>
+    public static bool RunGateway()
+    {
+        try
+        {
+            return Xdp.GatewayWarmUp.Run() == (Xdp.GatewayWarmUp.ExpectedPackets, Xdp.GatewayWarmUp.ExpectedFrames);
+        }
+        catch (PortException)
+        {
+            return false;
+        }
+    }
+
     // A TCP or UDP super-packet from 192.0.2.1 to 192.0.2.2 as a TUN device hands it over: virtio header first.
     internal static byte[] Super(bool isTcp)
     {

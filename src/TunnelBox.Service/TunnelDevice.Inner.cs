@@ -1,6 +1,7 @@
 using TunnelBox.Configuration;
 using TunnelBox.DataPath;
 using TunnelBox.DataPath.Xdp;
+using TunnelBox.Linux.Netlink;
 using TunnelBox.Visibility;
 
 namespace TunnelBox.Service;
@@ -11,7 +12,7 @@ namespace TunnelBox.Service;
 /// </content>
 public sealed partial class TunnelDevice
 {
-    private string? _lanDevice;
+    private InnerPortSetting _lanChoice = null!;
     private Timer? _lanLooks;
     private volatile XdpGateway? _gateway;
     private CounterBlock? _gatewayCounters;
@@ -22,12 +23,19 @@ public sealed partial class TunnelDevice
     private volatile string _innerMode = string.Empty;
     private volatile string[] _innerNotes = [];
 
-    private void BuildInner() => _lanDevice = (InnerPortSetting.Parse(_options.Settings.InnerPort)
-        ?? throw new StartException($"The setting InnerPort is \"{_options.Settings.InnerPort}\"; tun or xdp:DEVICE is allowed.")).Device;
+    private void BuildInner()
+    {
+        _lanChoice = InnerPortSetting.Parse(_options.Settings.InnerPort)
+            ?? throw new StartException($"The setting InnerPort is \"{_options.Settings.InnerPort}\"; tun, auto:DEVICE or xdp:DEVICE is allowed.");
+        if (_lanChoice.Device is not null)
+        {
+            WarmUp.RunGateway();
+        }
+    }
 
     private void StartInner()
     {
-        if (_lanDevice is not null)
+        if (_lanChoice.Device is not null)
         {
             _lanLooks = new Timer(
                 _ =>
@@ -59,7 +67,7 @@ public sealed partial class TunnelDevice
 
     private bool OpenGateway()
     {
-        if (_lanDevice is not { } device || _gateway is not null)
+        if (_lanChoice.Device is not { } device || _gateway is not null)
         {
             return false;
         }
@@ -76,6 +84,12 @@ public sealed partial class TunnelDevice
             return false;
         }
 
+        if (!_lanChoice.Forced && index != 0 && !NetdevFeatures.OffersZeroCopy(index))
+        {
+            RefuseLan(index, $"auto stays with TUN: the driver of {device} offers no zero-copy, and TUN with offloads is faster then", isFault: false);
+            return false;
+        }
+
         XdpGateway? opened = null;
         _gatewayCounters = _counters.AddBlock("tb-lan", inner: $"xdp {device}");
         try
@@ -85,7 +99,7 @@ public sealed partial class TunnelDevice
                 {
                     Counters = _gatewayCounters,
                     AllowedIps = () => _tunnel.AllowedIps,
-                    Ended = sentence => Post(() => LoseLan(opened, sentence)),
+                    Ended = (end, why) => Post(() => LoseLan(opened, end, why)),
                     PastFirewall = _options.Settings.InnerPastFirewall,
                 },
                 _tun.Ports);
@@ -108,12 +122,14 @@ public sealed partial class TunnelDevice
         [
             $"XDP on {device} is in {_innerMode} mode, {opened.Queues} {(opened.Queues == 1 ? "queue" : "queues")}{why}.",
             $"Packets between {device} and the tunnel pass without nftables, conntrack, tc, policy rules and reverse path filters{firewall}.",
+            .. opened.Notes,
         ];
         Array.ForEach(_innerNotes, note => _log.Info($"{InterfaceName}: {note}"));
+        _tunnel.Trace.Around(PortChange, null, _innerNotes[0]);
         return true;
     }
 
-    private void RefuseLan(int device, string sentence)
+    private void RefuseLan(int device, string sentence, bool isFault = true)
     {
         _refusedLan = device;
         _lanRefusedAt = Environment.TickCount64;
@@ -124,10 +140,18 @@ public sealed partial class TunnelDevice
         }
 
         _innerNotes = [note];
-        _log.Warning($"{InterfaceName}: {note}");
+        _tunnel.Trace.Around(PortChange, null, note);
+        if (isFault)
+        {
+            _log.Warning($"{InterfaceName}: {note}");
+        }
+        else
+        {
+            _log.Info($"{InterfaceName}: {note}");
+        }
     }
 
-    private void LoseLan(XdpGateway? lost, string sentence)
+    private void LoseLan(XdpGateway? lost, XdpEnd end, string why)
     {
         lock (_stateGate)
         {
@@ -139,7 +163,16 @@ public sealed partial class TunnelDevice
             lost.Detach();
             StopWorkers();
             CloseGateway();
-            RefuseLan(XdpOuter.IndexOf(lost.Device), sentence);
+            if (end == XdpEnd.Changed)
+            {
+                _log.Info($"{InterfaceName}: {why}; it is opened anew");
+                _ = OpenGateway();
+            }
+            else
+            {
+                RefuseLan(XdpOuter.IndexOf(lost.Device), why);
+            }
+
             if (_sockets is { } sockets)
             {
                 StartWorkers(sockets);

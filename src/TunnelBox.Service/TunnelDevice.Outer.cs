@@ -42,13 +42,14 @@ public sealed partial class TunnelDevice
     private volatile string _outerMode = string.Empty;
     private volatile string[] _outerNotes = [];
 
-    private IReadOnlyList<QueueReport>? OuterQueues() => _xdp?.ReadQueues() is { Count: > 0 } queues
+    private static IReadOnlyList<QueueReport>? Queues(IReadOnlyList<XdpQueueState>? queues) => queues is { Count: > 0 }
         ?
         [
             .. queues.Select(queue => new QueueReport
             {
                 Queue = queue.Queue,
                 Mode = queue.Mode.ToString().ToLowerInvariant(),
+                ModeReason = queue.ModeReason,
                 Worker = queue.Worker,
                 Frames = queue.Total,
                 Free = queue.Free,
@@ -73,6 +74,11 @@ public sealed partial class TunnelDevice
 
     private void StartOuter()
     {
+        foreach (string device in XdpOuter.RestoreInterrupts(_options.Settings.RuntimeDirectory))
+        {
+            _log.Info($"{InterfaceName}: interrupts of {device}, put off by a process that was killed, are as they were before");
+        }
+
         if (_choice.Device is not null)
         {
             _deviceLooks = new Timer(
@@ -130,6 +136,7 @@ public sealed partial class TunnelDevice
                 new XdpOuterOptions(device, mark)
                 {
                     BusyPoll = _options.Settings.BusyPoll,
+                    RuntimeDirectory = _options.Settings.RuntimeDirectory,
                     Counters = _xdpCounters,
                     Steering = _options.Settings.Steering == "off" ? null : _tunnel.Trace,
                     Ended = (end, why) => Post(() => LoseDevice(opened, end, why)),

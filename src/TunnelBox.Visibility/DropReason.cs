@@ -102,6 +102,12 @@ public enum DropReason : byte
     /// <summary>In: an invalid entry in the TX ring of AF_XDP on the inner side.</summary>
     InXdpBadDescriptor,
 
+    /// <summary>In: the kernel could not give the frame to the AF_XDP socket that the program chose.</summary>
+    InXdpRedirectFailed,
+
+    /// <summary>In: the device of the inner side threw the frame away that AF_XDP gave it.</summary>
+    InXdpNotSent,
+
     /// <summary>Out: the inner bytes are no IPv4 or IPv6 packet.</summary>
     OutInnerHdrError,
 
@@ -179,6 +185,9 @@ public enum DropReason : byte
 
     /// <summary>Out: the device threw the frame away that AF_XDP gave it.</summary>
     OutXdpNotSent,
+
+    /// <summary>Out: the kernel could not give the frame to the AF_XDP socket that the program of the inner side chose.</summary>
+    OutXdpRedirectFailed,
 
     /// <summary>Out: the interface is down, so no port is open.</summary>
     OutInterfaceDown,

@@ -183,6 +183,14 @@ public static class DropReasons
             DropReason.InXdpBadDescriptor,
             "The kernel found an invalid entry in the TX ring of AF_XDP on the inner side.",
             "Report it as a defect, and set InnerPort to tun meanwhile.");
+        In(
+            DropReason.InXdpRedirectFailed,
+            "The kernel could not give the frame to the AF_XDP socket of its queue (tracepoint xdp:xdp_redirect_err).",
+            "Nothing, if it happened when queues or the tunnel changed; otherwise see the error with \"bpftrace -e 'tracepoint:xdp:xdp_redirect_err { print(args->err) }'\".");
+        In(
+            DropReason.InXdpNotSent,
+            "The local network's device threw away the frame that AF_XDP gave it.",
+            "See whether its link is up and its queues are sound (ip -s link, ethtool -S).");
         Out(
             DropReason.OutInnerHdrError,
             "The bytes from the inner interface are no IPv4 or IPv6 packet.",
@@ -290,6 +298,10 @@ public static class DropReasons
             DropReason.OutXdpNotSent,
             "The device threw away the frame that AF_XDP gave it.",
             "See whether its link is up and its queues are sound (ip -s link, ethtool -S).");
+        Out(
+            DropReason.OutXdpRedirectFailed,
+            "The kernel could not give the local network's frame to the AF_XDP socket of its queue (tracepoint xdp:xdp_redirect_err).",
+            "Nothing, if it happened when queues or the tunnel changed; otherwise see the error with \"bpftrace -e 'tracepoint:xdp:xdp_redirect_err { print(args->err) }'\".");
         Out(
             DropReason.OutInterfaceDown,
             "The interface is down, so no port is open.",

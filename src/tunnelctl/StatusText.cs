@@ -27,12 +27,8 @@ internal static class StatusText
             Line(text, string.Empty, note);
         }
 
-        foreach (QueueReport queue in device.OuterQueues?.Take(MostQueues) ?? [])
-        {
-            Line(text, $"queue {queue.Queue}", string.Create(
-                CultureInfo.InvariantCulture,
-                $"{queue.Mode}, worker {queue.Worker}, {queue.Frames} frames: {queue.Fill} to receive into, {queue.Free + queue.Completed} free, {queue.Received + queue.Held + queue.Transmit} in work, {queue.Away} away"));
-        }
+        Queues(text, "queue", device.OuterQueues);
+        Queues(text, "lan queue", device.InnerQueues);
 
         Line(text, "cipher", device.AeadReason.StartsWith(device.Aead, StringComparison.Ordinal) ? device.AeadReason : $"{device.Aead}: {device.AeadReason}");
         Line(text, "keys", device.KeysLocked ? "locked in memory" : $"not locked in memory. {device.KeysNote}");
@@ -50,6 +46,16 @@ internal static class StatusText
 
     // A device may have 64; the others stand in --json.
     private const int MostQueues = 8;
+
+    private static void Queues(StringBuilder text, string label, IReadOnlyList<QueueReport>? queues)
+    {
+        foreach (QueueReport queue in queues?.Take(MostQueues) ?? [])
+        {
+            Line(text, $"{label} {queue.Queue}", string.Create(
+                CultureInfo.InvariantCulture,
+                $"{queue.Mode}, worker {queue.Worker}, {queue.Frames} frames: {queue.Fill} to receive into, {queue.Free + queue.Completed} free, {queue.Received + queue.Held + queue.Transmit} in work, {queue.Away} away"));
+        }
+    }
 
     private static string Origin(DeviceReport device) => device.MtuOrigin switch
     {

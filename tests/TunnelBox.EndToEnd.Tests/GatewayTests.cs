@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using TunnelBox.EndToEnd.Tests.Harness;
 using Xunit.Abstractions;
 
@@ -11,9 +10,9 @@ namespace TunnelBox.EndToEnd.Tests;
 /// </summary>
 public class GatewayTests(ITestOutputHelper output) : EndToEndTest(output, 120)
 {
-    private const string HostA4 = "10.1.0.2", HostA6 = "fd01::2", GateA4 = "10.1.0.1", HostB4 = "10.2.0.2", HostB6 = "fd02::2";
-    private const string TunnelB4 = "10.3.0.2", TunnelB6 = "fd03::2";
-    private const int Mtu = 1420;
+    private const string HostA4 = GatewaySite.HostA4, HostA6 = GatewaySite.HostA6, GateA4 = GatewaySite.GateA4, HostB4 = GatewaySite.HostB4, HostB6 = GatewaySite.HostB6;
+    private const string TunnelB4 = GatewaySite.TunnelB4, TunnelB6 = GatewaySite.TunnelB6;
+    private const int Mtu = GatewaySite.Mtu;
     private const int Count = 2000;
     private const int Rate = 2000;
 
@@ -22,7 +21,7 @@ public class GatewayTests(ITestOutputHelper output) : EndToEndTest(output, 120)
     [InlineData("wireguard-go")]
     public async Task Two_networks_meet_past_the_kernel(string other)
     {
-        Site site = await BuildAsync(other);
+        GatewaySite site = await BuildAsync(other);
         await site.ExpectPortAsync(site.LanA);
         await Ping.UntilAnsweredAsync(site.HostA, HostB4, TimeSpan.FromSeconds(5));
         await Ping.UntilAnsweredAsync(site.HostA, HostB6, TimeSpan.FromSeconds(5));
@@ -67,7 +66,7 @@ public class GatewayTests(ITestOutputHelper output) : EndToEndTest(output, 120)
     [Fact]
     public async Task A_narrower_network_behind_the_other_end_is_told_of()
     {
-        Site site = await BuildAsync("xdp");
+        GatewaySite site = await BuildAsync("xdp");
         await site.ExpectPortAsync(site.LanA);
         await site.B.Space.IpAsync($"link set {site.LanB} mtu 1300");
         await site.HostB.IpAsync($"link set {site.HostLinkB} mtu 1300");
@@ -84,7 +83,7 @@ public class GatewayTests(ITestOutputHelper output) : EndToEndTest(output, 120)
     [Trait("Tier", "all")]
     public async Task Faults_and_a_firewall_leave_the_networks_joined()
     {
-        Site site = await BuildAsync("xdp");
+        GatewaySite site = await BuildAsync("xdp");
         await site.ExpectPortAsync(site.LanA);
         await Ping.UntilAnsweredAsync(site.HostA, HostB4, TimeSpan.FromSeconds(5));
 
@@ -130,7 +129,7 @@ public class GatewayTests(ITestOutputHelper output) : EndToEndTest(output, 120)
     [Fact]
     public async Task Going_past_a_firewall_is_a_choice_and_is_told()
     {
-        Site site = await BuildAsync("xdp", force: true, firewall: true);
+        GatewaySite site = await BuildAsync("xdp", force: true, firewall: true);
         await site.ExpectPortAsync(site.LanA);
         Assert.Contains("chain gate of table guard does not see them", await site.StatusAsync(), StringComparison.Ordinal);
         await Ping.ExpectAsync(site.A.Space, HostB4);
@@ -153,103 +152,6 @@ public class GatewayTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         return long.Parse(four[1][Array.IndexOf(four[0], "ForwDatagrams")], CultureInfo.InvariantCulture) + long.Parse(six, CultureInfo.InvariantCulture);
     }
 
-    private async Task<Site> BuildAsync(string other, bool force = false, bool firewall = false)
-    {
-        NetworkNamespace hostA = await Lab.NamespaceAsync();
-        NetworkNamespace gateA = await Lab.NamespaceAsync();
-        NetworkNamespace gateB = await Lab.NamespaceAsync();
-        NetworkNamespace hostB = await Lab.NamespaceAsync();
-        (string hostLinkA, string lanA) = await NetworkNamespace.ConnectAsync(hostA, gateA);
-        (string outerA, string outerB) = await NetworkNamespace.ConnectAsync(gateA, gateB);
-        (string lanB, string hostLinkB) = await NetworkNamespace.ConnectAsync(gateB, hostB);
-        await gateA.IpAsync($"address add {TunnelPair.FirstOuter4}/24 dev {outerA}");
-        await gateB.IpAsync($"address add {TunnelPair.SecondOuter4}/24 dev {outerB}");
-        foreach (NetworkNamespace gate in new[] { gateA, gateB })
-        {
-            await gate.SysctlAsync("net.ipv4.ip_forward=1");
-            await gate.SysctlAsync("net.ipv6.conf.all.forwarding=1");
-        }
-
-        if (firewall)
-        {
-            await gateA.NftAsync("table inet guard { chain gate { type filter hook forward priority 0; policy drop; }; }");
-        }
-
-        Dictionary<string, string?> Settings(string lan, string outer) => new()
-        {
-            ["TUNNELBOX__INNERPORT"] = $"xdp:{lan}",
-            ["TUNNELBOX__OUTERPORT"] = $"xdp:{outer}",
-            ["TUNNELBOX__INNERPASTFIREWALL"] = force ? "true" : "false",
-        };
-        TunnelEnd a = await TunnelEnd.StartAsync(Lab, gateA, settings: Settings(lanA, outerA));
-        TunnelEnd b = await TunnelEnd.StartAsync(
-            Lab, gateB, other == "wireguard-go" ? await TunnelProgram.WireGuardGo2023Async() : null, settings: other == "xdp" ? Settings(lanB, outerB) : null);
-        var site = new Site(hostA, a, b, hostB) { LanA = lanA, LanB = lanB, HostLinkA = hostLinkA, HostLinkB = hostLinkB };
-        await site.AddressLanAAsync();
-        await AddressAsync(gateB, lanB, hostB, hostLinkB, 2);
-        await b.UpAsync(TunnelPair.SecondPort, Mtu, $"{TunnelB4}/24", $"{TunnelB6}/64");
-        await b.SetPeerAsync(a, $"allowed-ips 10.3.0.1/32,fd03::1/128,10.1.0.0/24,fd01::/64 endpoint {TunnelPair.FirstOuter4}:{TunnelPair.FirstPort}");
-        await gateB.IpAsync($"route add 10.1.0.0/24 dev {b.Interface}");
-        await gateB.IpAsync($"route add fd01::/64 dev {b.Interface}");
-        await site.JoinAsync();
-        return site;
-    }
-
-    private static async Task AddressAsync(NetworkNamespace gate, string lan, NetworkNamespace host, string hostLink, int site)
-    {
-        await gate.IpAsync($"address add 10.{site}.0.1/24 dev {lan}");
-        await gate.IpAsync($"address add fd0{site}::1/64 dev {lan} nodad");
-        await host.IpAsync($"address add 10.{site}.0.2/24 dev {hostLink}");
-        await host.IpAsync($"address add fd0{site}::2/64 dev {hostLink} nodad");
-        await gate.IpAsync($"link set {lan} up");
-        await host.IpAsync($"link set {hostLink} up");
-        await host.IpAsync($"route add default via 10.{site}.0.1");
-        await host.IpAsync($"route add default via fd0{site}::1");
-    }
-
-    private sealed record Site(NetworkNamespace HostA, TunnelEnd A, TunnelEnd B, NetworkNamespace HostB)
-    {
-        public required string LanA { get; init; }
-
-        public required string LanB { get; init; }
-
-        public required string HostLinkA { get; init; }
-
-        public required string HostLinkB { get; init; }
-
-        public Task AddressLanAAsync() => AddressAsync(A.Space, LanA, HostA, HostLinkA, 1);
-
-        public async Task JoinAsync()
-        {
-            await A.UpAsync(TunnelPair.FirstPort, Mtu, "10.3.0.1/24", "fd03::1/64");
-            await A.SetPeerAsync(B, $"allowed-ips {TunnelB4}/32,{TunnelB6}/128,10.2.0.0/24,fd02::/64 endpoint {TunnelPair.SecondOuter4}:{TunnelPair.SecondPort}");
-            await B.SetPeerAsync(A, "allowed-ips 10.3.0.1/32,fd03::1/128,10.1.0.0/24,fd01::/64");
-            await A.Space.IpAsync($"route replace 10.2.0.0/24 dev {A.Interface}");
-            await A.Space.IpAsync($"route replace fd02::/64 dev {A.Interface}");
-        }
-
-        public async Task<string> StatusAsync() => (await A.Space.RunAsync(TunnelProgram.Tunnelctl, "status", A.Interface)).Output;
-
-        public async Task<Dictionary<string, long>> DropsAsync() =>
-            (await A.Space.RunAsync(TunnelProgram.Tunnelctl, "stat", A.Interface)).Output
-                .Split('\n', StringSplitOptions.RemoveEmptyEntries)
-                .Select(line => line.Split(['\t', ' '], StringSplitOptions.RemoveEmptyEntries))
-                .Where(words => words.Length >= 2 && long.TryParse(words[1], NumberStyles.None, CultureInfo.InvariantCulture, out _))
-                .ToDictionary(words => words[0], words => long.Parse(words[1], CultureInfo.InvariantCulture));
-
-        // Within the time that a refused device is left alone.
-        public async Task ExpectPortAsync(string? lan)
-        {
-            string wanted = lan is null ? "tun" : $"xdp:{lan}";
-            await Eventually.TrueWithinAsync(
-                TimeSpan.FromSeconds(15),
-                async () =>
-                {
-                    using var json = JsonDocument.Parse((await A.Space.RunAsync(TunnelProgram.Tunnelctl, "status", A.Interface, "--json")).Output);
-                    JsonElement device = json.RootElement.GetProperty("interfaces")[0].GetProperty("device");
-                    return device.GetProperty("innerPort").GetString() == wanted;
-                },
-                $"the inner port is not {wanted}");
-        }
-    }
+    private Task<GatewaySite> BuildAsync(string other, bool force = false, bool firewall = false) =>
+        GatewaySite.BuildAsync(Lab, new GatewayOptions { Other = other, Force = force, Firewall = firewall });
 }

@@ -166,6 +166,45 @@ public class XdpFaultTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         }
     }
 
+    [Fact]
+    [Trait("Tier", "all")]
+    public async Task A_default_route_that_moves_and_an_MTU_that_changes_under_traffic_lose_little()
+    {
+        const string Far = "10.99.0.2";
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions { FirstXdp = true });
+        NetworkNamespace left = pair.First.Space;
+        NetworkNamespace right = pair.Second.Space;
+        (string second, string far) = await NetworkNamespace.ConnectAsync(left, right);
+        await left.IpAsync($"address add 10.78.0.1/24 dev {second}");
+        await right.IpAsync($"address add 10.78.0.2/24 dev {far}");
+        await right.IpAsync($"address add {Far}/32 dev lo");
+        await left.IpAsync($"route add default via {TunnelPair.SecondOuter4}");
+        await pair.First.SetPeerAsync(pair.Second, $"endpoint {Far}:{TunnelPair.SecondPort}");
+        await pair.ExpectPingsAsync();
+
+        // 4 s of traffic both ways, five changes: a change takes effect within a second, and most in much less.
+        Task<DatagramCount> there = Transfer.UdpAsync(Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, 8000, 2000, 1372);
+        Task<DatagramCount> back = Transfer.UdpAsync(Lab, pair.Second.Inner, pair.First.Inner, TunnelPair.First4, 8000, 2000, 1372);
+        await Task.Delay(500, Lab.Deadline);
+        foreach (string via in new[] { $"10.78.0.2 dev {second}", $"{TunnelPair.SecondOuter4} dev {pair.FirstLink}" })
+        {
+            await left.IpAsync($"route replace default via {via}");
+            await Task.Delay(500, Lab.Deadline);
+        }
+
+        // A device drops what is larger than its own MTU, so both ends are told.
+        foreach (int mtu in new[] { 1400, 1280, 1500 })
+        {
+            await right.IpAsync($"link set {pair.SecondLink} mtu {mtu}");
+            await left.IpAsync($"link set {pair.FirstLink} mtu {mtu}");
+            await Task.Delay(500, Lab.Deadline);
+        }
+
+        DatagramCount[] counts = [await there, await back];
+        Assert.All(counts, count => Assert.True(count.Lost <= 2000 && count.Corrupt == 0, count.ToString()));
+        await WellAsync(pair);
+    }
+
     // Both ways without loss, past the kernel, and every frame at home.
     private async Task WellAsync(TunnelPair pair)
     {

@@ -175,7 +175,7 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         await JoinAsync(first, second);
 
         string status = (await first.Space.RunAsync(TunnelProgram.Tunnelctl, "status", first.Interface)).Output;
-        Assert.Matches($"no XDP on {link}: XDP program [1-9][0-9]* is attached there already; end its owner, or detach it with 'ip link set dev {link} {detach} off'; the UDP port carries the tunnel", status);
+        Assert.Matches($"no XDP on {link}: XDP program [1-9][0-9]* is attached there already.*; end its owner, or detach it with 'ip link set dev {link} {detach} off'; the UDP port carries the tunnel", status);
         await Ping.ExpectAsync(first.Inner, TunnelPair.Second4);
 
         // The remedy is what the sentence says.
@@ -276,7 +276,7 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         TunnelEnd third = await TunnelEnd.StartAsync(Lab, pair.First.Space, settings: Outer($"xdp:{pair.FirstLink}"));
         await third.UpAsync(51901, 1420, "10.91.0.1/24");
         string status = (await third.Space.RunAsync(TunnelProgram.Tunnelctl, "status", third.Interface)).Output;
-        Assert.Contains("is attached there already", status, StringComparison.Ordinal);
+        Assert.Matches($"no XDP on {pair.FirstLink}: XDP program [0-9]+ is attached there already, the one of another tunnel \\(outer[a-z_]*\\), and a device serves one process; .*; the UDP port carries the tunnel", status);
         await pair.ExpectPingsAsync();
     }
 
@@ -323,6 +323,19 @@ public class XdpTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         await pair.First.Daemon.SignalAsync("TERM");
         await pair.First.EndedAsync(TimeSpan.FromSeconds(10));
         Assert.Equal("0\n0\n", (await ReadAsync()).Output);
+
+        // A daemon that is killed puts nothing back; the next one does, whatever it is asked to do itself.
+        await pair.First.RestartAsync();
+        await pair.First.UpAsync(TunnelPair.FirstPort, 1420, $"{TunnelPair.First4}/24");
+        await XdpSide.ExpectAsync(pair.First, $"xdp:{pair.FirstLink}");
+        Assert.Equal("2\n200000\n", (await ReadAsync()).Output);
+        await pair.First.Daemon.SignalAsync("KILL");
+        await pair.First.EndedAsync(TimeSpan.FromSeconds(5));
+        Assert.Equal("2\n200000\n", (await ReadAsync()).Output);
+        await pair.First.RestartAsync(new Dictionary<string, string?>());
+        await Eventually.TrueWithinAsync(
+            TimeSpan.FromSeconds(5), async () => (await ReadAsync()).Output == "0\n0\n", "interrupts stay put off after a kill");
+        Assert.Contains($"interrupts of {pair.FirstLink}, put off by a process that was killed, are as they were before", pair.First.Daemon.Error + pair.First.Daemon.Output, StringComparison.Ordinal);
     }
 
     private static Dictionary<string, string?> Outer(string port) => XdpSide.Setting(port);

@@ -3,17 +3,11 @@ using TunnelBox.Linux.Libc;
 namespace TunnelBox.DataPath.Xdp;
 
 /// <summary>
-/// Busy polling of one device: its interrupts are put off (napi_defer_hard_irqs, gro_flush_timeout), and the workers poll it. What
-/// the device had before is put back at the end, where nobody has set something else meanwhile.
+/// Busy polling of one device: its interrupts are put off, and the workers poll it. What the device had before is put back at the end.
 /// </summary>
 internal sealed class BusyPolling : IDisposable
 {
-    // Empty polls until interrupts come back, and the nanoseconds after which the kernel polls by itself: longer than a worker's
-    // pass over full bursts, shorter than anybody notices (Documentation/networking/napi.rst of the kernel).
-    private const string Deferred = "2";
-    private const string Timeout = "200000";
-
-    private readonly List<(string File, string Before, string Set)> _changed = [];
+    private DeferredInterrupts? _interrupts;
 
     private BusyPolling()
     {
@@ -26,8 +20,9 @@ internal sealed class BusyPolling : IDisposable
     /// <param name="device">The device's name.</param>
     /// <param name="microseconds">For how long a call polls at most.</param>
     /// <param name="queues">The device's queues.</param>
+    /// <param name="directory">Where stands what a killed process leaves to be put back; null keeps it nowhere.</param>
     /// <returns>What switches it off.</returns>
-    public static BusyPolling Begin(string device, int microseconds, IReadOnlyList<XdpQueue> queues)
+    public static BusyPolling Begin(string device, int microseconds, IReadOnlyList<XdpQueue> queues, string? directory = null)
     {
         var begun = new BusyPolling();
         foreach (XdpQueue queue in queues)
@@ -40,70 +35,21 @@ internal sealed class BusyPolling : IDisposable
             }
         }
 
-        string folder = $"/sys/class/net/{device}";
-        if (begun.Change(Path.Combine(folder, "napi_defer_hard_irqs"), Deferred) && begun.Change(Path.Combine(folder, "gro_flush_timeout"), Timeout))
+        begun._interrupts = DeferredInterrupts.Begin(device, directory);
+        if (begun._interrupts is null)
         {
-            foreach (XdpQueue queue in queues)
-            {
-                queue.PollsDevice = true;
-            }
+            begun.Problem = $"Busy polling of {device} is off: its interrupts cannot be put off; /sys/class/net/{device}/napi_defer_hard_irqs and gro_flush_timeout must be writable.";
+            return begun;
         }
-        else
+
+        foreach (XdpQueue queue in queues)
         {
-            begun.Dispose();
-            begun.Problem = $"Busy polling of {device} is off: its interrupts cannot be put off; {folder}/napi_defer_hard_irqs and gro_flush_timeout must be writable.";
+            queue.PollsDevice = true;
         }
 
         return begun;
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        foreach ((string file, string before, string set) in _changed)
-        {
-            if (Read(file) == set)
-            {
-                _ = Write(file, before);
-            }
-        }
-
-        _changed.Clear();
-    }
-
-    private static string? Read(string file)
-    {
-        try
-        {
-            return File.ReadAllText(file).Trim();
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
-    private static bool Write(string file, string value)
-    {
-        try
-        {
-            File.WriteAllText(file, value);
-            return true;
-        }
-        catch (Exception fault) when (fault is IOException or UnauthorizedAccessException)
-        {
-            return false;
-        }
-    }
-
-    private bool Change(string file, string value)
-    {
-        if (Read(file) is not { } before || !Write(file, value))
-        {
-            return false;
-        }
-
-        _changed.Add((file, before, value));
-        return true;
-    }
+    public void Dispose() => _interrupts?.Dispose();
 }

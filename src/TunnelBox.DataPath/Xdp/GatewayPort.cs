@@ -19,7 +19,7 @@ internal sealed unsafe class GatewayPort : IPort
     private readonly IPort _tun;
     private readonly XdpQueue[] _queues;
     private readonly XdpQueue? _transmit;
-    private readonly LanWatch _watch;
+    private readonly LanView _lan;
     private readonly string _name;
     private readonly bool _finishesChecksums;
     private readonly IcmpErrors _errors = new();
@@ -33,16 +33,16 @@ internal sealed unsafe class GatewayPort : IPort
     /// <summary>Makes a port; only its own memory is owned.</summary>
     /// <param name="tun">The worker's queue of the TUN device.</param>
     /// <param name="queues">The worker's queues, possibly none.</param>
-    /// <param name="watch">Where packets go.</param>
+    /// <param name="lan">Where packets go.</param>
     /// <param name="name">What it is called beside the TUN device, such as <c>xdp eth1 copy</c>.</param>
     /// <param name="finishesChecksums">Whether the device is virtual, so that its neighbours leave checksums unfinished.</param>
-    public GatewayPort(IPort tun, XdpQueue[] queues, LanWatch watch, string name, bool finishesChecksums)
+    public GatewayPort(IPort tun, XdpQueue[] queues, LanView lan, string name, bool finishesChecksums)
     {
         _tun = tun;
         _queues = queues;
         _transmit = queues.Length > 0 ? queues[0] : null;
-        _watch = watch;
-        _tables = watch.Tables;
+        _lan = lan;
+        _tables = lan.Tables;
         _name = name;
         _finishesChecksums = finishesChecksums;
     }
@@ -150,9 +150,9 @@ internal sealed unsafe class GatewayPort : IPort
 
     private void Refresh()
     {
-        if (!ReferenceEquals(_watch.Tables, _tables))
+        if (!ReferenceEquals(_lan.Tables, _tables))
         {
-            _tables = _watch.Tables;
+            _tables = _lan.Tables;
             Array.Clear(_cache);
         }
     }
@@ -171,7 +171,7 @@ internal sealed unsafe class GatewayPort : IPort
 
         burst.Data[index] = (nint)packet;
         burst.Length[index] = length;
-        int mtu = _watch.TunnelMtu;
+        int mtu = _lan.TunnelMtu;
         if (LanPacket.Hops(packet) <= 1)
         {
             answered |= AnswerSender(frame, packet, length, 0);
@@ -240,7 +240,7 @@ internal sealed unsafe class GatewayPort : IPort
         }
 
         neighbour.Use();
-        MssClamp.Apply(packet, length, Math.Min(_watch.TunnelMtu, mtu));
+        MssClamp.Apply(packet, length, Math.Min(_lan.TunnelMtu, mtu));
         LanPacket.TakeHop(packet);
         LanPacket.WriteEthernet(to - FrameReader.EthernetSize, neighbour.Mac, _tables.Mac, packet[0] >> 4 == 6);
         Buffer.MemoryCopy(packet, to, XdpQueue.LargestPayload, length);

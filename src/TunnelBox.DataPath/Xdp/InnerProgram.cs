@@ -40,6 +40,9 @@ internal sealed class InnerProgram : IDisposable
     /// <summary>Gets why the program runs in the slower generic mode, or null when the driver runs it.</summary>
     public string? GenericReason => _program.GenericReason;
 
+    /// <summary>Gets the descriptor of the map of sockets.</summary>
+    public int Sockets => _sockets;
+
     /// <summary>Gets the program's descriptor, valid until this object is disposed.</summary>
     public int Descriptor => _program.Descriptor;
 

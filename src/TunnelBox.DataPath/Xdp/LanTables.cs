@@ -60,6 +60,9 @@ internal sealed class LanTables
     /// <summary>Gets tables in which there is no way.</summary>
     public static LanTables Empty { get; } = new(AllowedIps<LanRoute>.Empty, [], 0);
 
+    /// <summary>Gets a value indicating whether the device has a link.</summary>
+    public bool IsRunning { get; private init; }
+
     /// <summary>Gets the device's Ethernet address: 48 bits, the first byte highest.</summary>
     public ulong Mac { get; private init; }
 
@@ -102,6 +105,7 @@ internal sealed class LanTables
 
         return new LanTables(builder.ToImmutable(), neighbours, link.Mtu)
         {
+            IsRunning = link.IsRunning,
             Mac = link.Mac,
             LanSource = Sources(addresses, device, tunnel),
             TunnelSource = Sources(addresses, tunnel, device),

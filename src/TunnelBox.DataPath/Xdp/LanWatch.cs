@@ -13,11 +13,11 @@ internal sealed record LanWatchOptions(string Device, int Link, int Tunnel)
     /// <summary>Gets what reads every peer's allowed IPs.</summary>
     public required Func<AllowedIps<Peer>> AllowedIps { get; init; }
 
-    /// <summary>Gets what is called each second, on the watch's thread; a sentence ends the watch.</summary>
-    public required Func<string?> EverySecond { get; init; }
+    /// <summary>Gets what is called each second, on the watch's thread; a reason ends the watch.</summary>
+    public required Func<(XdpEnd End, string Why)?> EverySecond { get; init; }
 
     /// <summary>Gets what is told once that the device cannot be served any more, and why, on the watch's thread.</summary>
-    public required Action<string> Ended { get; init; }
+    public required Action<XdpEnd, string> Ended { get; init; }
 }
 
 /// <summary>
@@ -45,8 +45,6 @@ internal sealed unsafe class LanWatch : IDisposable
     private readonly WakeEvent _wake = new();
     private readonly Thread _thread;
     private AllowedIps<Peer>? _allowed;
-    private volatile LanTables _tables = LanTables.Empty;
-    private volatile int _mtu;
     private volatile bool _stopping;
     private int _servedMtu;
     private int _seconds;
@@ -62,7 +60,7 @@ internal sealed unsafe class LanWatch : IDisposable
     {
         _options = options;
         _program = program;
-        _mtu = mtu;
+        View.TunnelMtu = mtu;
         _mirror = new PrefixMirror(program);
         _keeper = new NeighbourKeeper(options.Link);
         _thread = new Thread(Run) { Name = "tb-lan", IsBackground = true };
@@ -74,11 +72,8 @@ internal sealed unsafe class LanWatch : IDisposable
         }
     }
 
-    /// <summary>Gets what is known. The tables never change; others take their place.</summary>
-    public LanTables Tables => _tables;
-
-    /// <summary>Gets the tunnel's MTU in bytes.</summary>
-    public int TunnelMtu => _mtu;
+    /// <summary>Gets what workers see.</summary>
+    public LanView View { get; } = new();
 
     /// <summary>Gets how many prefixes the program has.</summary>
     public int Prefixes => _mirror.Count;
@@ -90,7 +85,7 @@ internal sealed unsafe class LanWatch : IDisposable
     /// <param name="mtu">Bytes.</param>
     public void SetTunnelMtu(int mtu)
     {
-        _mtu = mtu;
+        View.TunnelMtu = mtu;
         _wake.Set();
     }
 
@@ -116,7 +111,7 @@ internal sealed unsafe class LanWatch : IDisposable
     internal string? Look(bool told)
     {
         AllowedIps<Peer> allowed = _options.AllowedIps();
-        int mtu = _mtu;
+        int mtu = View.TunnelMtu;
         if (!told && ReferenceEquals(allowed, _allowed) && mtu == _servedMtu)
         {
             return null;
@@ -128,7 +123,7 @@ internal sealed unsafe class LanWatch : IDisposable
         }
 
         List<Route> routes = [.. _settings.Routes(ipv6: false), .. _settings.Routes(ipv6: true)];
-        _tables = LanTables.Make(_options.Link, in link, _options.Tunnel, routes, Neighbours(), _settings.Addresses());
+        View.Tables = LanTables.Make(_options.Link, in link, _options.Tunnel, routes, Neighbours(), _settings.Addresses());
         int error = _mirror.Follow(PrefixMirror.Owners(allowed.ToList().Select(each => each.Prefix), routes, _options.Tunnel));
         if (error == 0 && (link.Mac != _servedMac || mtu != _servedMtu))
         {
@@ -145,7 +140,7 @@ internal sealed unsafe class LanWatch : IDisposable
     private Dictionary<HostAddress, LanNeighbour> Neighbours()
     {
         Dictionary<(System.Net.IPAddress, ulong), LanNeighbour> before = [];
-        foreach (LanNeighbour neighbour in _tables.Neighbours)
+        foreach (LanNeighbour neighbour in View.Tables.Neighbours)
         {
             before[(neighbour.Address, neighbour.Mac)] = neighbour;
         }
@@ -182,7 +177,7 @@ internal sealed unsafe class LanWatch : IDisposable
                 return;
             }
 
-            string? problem = Guarded(told);
+            (XdpEnd End, string Why)? problem = Guarded(told) is { } why ? (XdpEnd.Gone, why) : null;
             if (tick && problem is null)
             {
                 next = Environment.TickCount64 + Second;
@@ -190,9 +185,9 @@ internal sealed unsafe class LanWatch : IDisposable
                 problem = _options.EverySecond();
             }
 
-            if (problem is not null)
+            if (problem is { } end)
             {
-                _options.Ended(problem);
+                _options.Ended(end.End, end.Why);
                 return;
             }
 
@@ -225,7 +220,7 @@ internal sealed unsafe class LanWatch : IDisposable
             _inUse.Clear();
         }
 
-        _inUse.UnionWith(_tables.Neighbours.Where(neighbour => neighbour.WasUsed()).Select(neighbour => neighbour.Address));
+        _inUse.UnionWith(View.Tables.Neighbours.Where(neighbour => neighbour.WasUsed()).Select(neighbour => neighbour.Address));
         _keeper.Keep(_inUse);
     }
 

@@ -42,6 +42,9 @@ public sealed class OuterProgram : IDisposable
     /// <summary>Gets a value indicating whether the program is bound to its device and asks it for hash, time stamp and VLAN tag.</summary>
     public bool AsksDevice => _program.Name == Bound;
 
+    /// <summary>Gets the descriptor of the map of sockets.</summary>
+    internal int Sockets => _sockets;
+
     /// <summary>Gets the descriptor of the map of receiver indices.</summary>
     internal int Sessions { get; }
 

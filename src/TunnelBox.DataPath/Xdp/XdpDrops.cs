@@ -26,8 +26,17 @@ internal static class XdpDrops
     /// <param name="counters">Where.</param>
     /// <param name="now">The later reading.</param>
     /// <param name="before">The earlier one.</param>
-    public static void CountRefused(CounterBlock counters, long now, long before) =>
-        counters.CountDrop(DropReason.OutXdpNotSent, now - before);
+    /// <param name="isInner">Whether the device is on the inner side, where what is transmitted came in from the tunnel.</param>
+    public static void CountRefused(CounterBlock counters, long now, long before, bool isInner = false) =>
+        counters.CountDrop(isInner ? DropReason.InXdpNotSent : DropReason.OutXdpNotSent, now - before);
+
+    /// <summary>Counts frames that reached no socket between two readings of <see cref="RedirectFailures.Read"/>.</summary>
+    /// <param name="counters">Where.</param>
+    /// <param name="now">The later reading.</param>
+    /// <param name="before">The earlier one.</param>
+    /// <param name="isInner">Whether the device is on the inner side, where what is received goes out into the tunnel.</param>
+    public static void CountRedirects(CounterBlock counters, long now, long before, bool isInner = false) =>
+        counters.CountDrop(isInner ? DropReason.OutXdpRedirectFailed : DropReason.InXdpRedirectFailed, now - before);
 
     private static long Grown(ulong now, ulong before) => now > before ? (long)(now - before) : 0;
 }

@@ -16,8 +16,8 @@ public sealed record XdpGatewayOptions(string Device, int Tunnel, int Mtu)
     /// <summary>Gets what reads every peer's allowed IPs.</summary>
     public required Func<AllowedIps<Peer>> AllowedIps { get; init; }
 
-    /// <summary>Gets what is told once, from another thread, that the device cannot be served any more, and why.</summary>
-    public required Action<string> Ended { get; init; }
+    /// <summary>Gets what is told once, from another thread, that this side should be closed: why, and in which words.</summary>
+    public required Action<XdpEnd, string> Ended { get; init; }
 
     /// <summary>Gets a value indicating whether it is opened although a firewall looks at forwarded packets, which it goes past.</summary>
     public bool PastFirewall { get; init; }
@@ -38,14 +38,23 @@ public sealed class XdpGateway : IDisposable
     private readonly InnerProgram _program;
     private readonly XdpQueues _queues;
     private readonly LanWatch _watch;
+    private readonly EthtoolChannels _channels = new();
+    private readonly XdpHealth _health;
+    private readonly int _ifindex;
+    private readonly Lock _gate = new();
+    private int? _switchedOn;
+    private int _workers = 1;
     private int _seconds;
     private bool _detached;
+    private bool _disposed;
 
     private XdpGateway(XdpGatewayOptions options, InnerProgram program, XdpQueues queues, int ifindex)
     {
         _options = options;
         _program = program;
         _queues = queues;
+        _ifindex = ifindex;
+        _health = new XdpHealth(queues.All.Count);
         _watch = new LanWatch(
             new LanWatchOptions(options.Device, ifindex, options.Tunnel) { AllowedIps = options.AllowedIps, EverySecond = EverySecond, Ended = options.Ended },
             program,
@@ -60,6 +69,9 @@ public sealed class XdpGateway : IDisposable
 
     /// <summary>Gets why the mode is no better one, a sentence; null where it is the best.</summary>
     public string? ModeReason => _queues.ModeReason;
+
+    /// <summary>Gets what else people should know of this side, a sentence each.</summary>
+    public IReadOnlyList<string> Notes => [.. new[] { _queues.PagesReason, _queues.RedirectsReason }.OfType<string>()];
 
     /// <summary>Gets how many queues are bound.</summary>
     public int Queues => _queues.All.Count;
@@ -98,8 +110,9 @@ public sealed class XdpGateway : IDisposable
             int ifindex = XdpOuter.IndexOf(options.Device);
             int most = XdpQueues.Check(options.Device, ifindex);
             program = InnerProgram.Attach(options.Device, ifindex);
-            queues = XdpQueues.Bind(options.Device, ifindex, most, program.GenericReason, "use the TUN port");
-            var gateway = new XdpGateway(options, program, queues, ifindex) { Bypassed = rules };
+            int? switchedOn = XdpOuter.SwitchedOn(ifindex);
+            queues = XdpQueues.Bind(options.Device, ifindex, switchedOn ?? most, program.GenericReason, "use the TUN port");
+            var gateway = new XdpGateway(options, program, queues, ifindex) { Bypassed = rules, _switchedOn = switchedOn };
             gateway.Serve(tun, ifindex);
             return gateway;
         }
@@ -108,6 +121,16 @@ public sealed class XdpGateway : IDisposable
             program?.Dispose();
             queues?.Dispose();
             throw fault is NetlinkException ? new PortException($"no XDP on {options.Device}: {fault.Message}", fault) : fault;
+        }
+    }
+
+    /// <summary>Reads where the frames of every queue are; from any thread.</summary>
+    /// <returns>A state for each queue; none when this side is closed.</returns>
+    public IReadOnlyList<XdpQueueState> ReadQueues()
+    {
+        lock (_gate)
+        {
+            return _disposed ? [] : [.. _queues.All.Select((queue, index) => queue.Read(index % _workers))];
         }
     }
 
@@ -152,7 +175,13 @@ public sealed class XdpGateway : IDisposable
             port.Dispose();
         }
 
-        _queues.Dispose();
+        lock (_gate)
+        {
+            _disposed = true;
+            _queues.Dispose();
+        }
+
+        _channels.Dispose();
     }
 
     private static string Refusal(string device, string rules) =>
@@ -161,16 +190,20 @@ public sealed class XdpGateway : IDisposable
     private void Serve(IReadOnlyList<IPort> tun, int ifindex)
     {
         string name = $"xdp {Device} {Mode.ToString().ToLowerInvariant()}";
-        bool isVirtual;
+
+        // Of cards alone it is sure that a frame was on a wire; what the kernel made a packet of first may still be unfinished.
+        bool isVirtual = Mode == XdpMode.Generic;
         using (NetworkSettings settings = NetworkSettings.Open())
         {
-            isVirtual = settings.FindLink(ifindex)?.Kind == "veth";
+            isVirtual |= settings.FindLink(ifindex)?.Kind.Length > 0;
         }
 
         try
         {
+            _workers = tun.Count;
+            _queues.WatchRedirects(_program.Sockets);
             Ports = [.. tun.Select((port, worker) =>
-                (IPort)new GatewayPort(port, [.. _queues.All.Where((_, queue) => queue % tun.Count == worker)], _watch, name, isVirtual))];
+                (IPort)new GatewayPort(port, [.. _queues.All.Where((_, queue) => queue % tun.Count == worker)], _watch.View, name, isVirtual))];
             for (int i = 0; i < _queues.All.Count; i++)
             {
                 int error = _program.Bind((uint)i, _queues.All[i].Socket.Descriptor);
@@ -189,9 +222,41 @@ public sealed class XdpGateway : IDisposable
         }
     }
 
-    private string? EverySecond()
+    private (XdpEnd End, string Why)? EverySecond()
     {
         _queues.Count(_options.Counters, isInner: true);
+        return Firewall() is { } rules ? (XdpEnd.Refused, rules) : Devices();
+    }
+
+    private (XdpEnd End, string Why)? Devices()
+    {
+        if (!_watch.View.Tables.IsRunning)
+        {
+            _health.Reset();
+            return null;
+        }
+
+        int? switchedOn = _channels.Receiving(_ifindex);
+        if (switchedOn != _switchedOn && switchedOn is not null && Math.Min(switchedOn.Value, XdpQueues.Most) != Queues)
+        {
+            return (XdpEnd.Changed, $"{Device} has {switchedOn} queues now instead of {Queues}");
+        }
+
+        for (int i = 0; i < _queues.All.Count; i++)
+        {
+            XdpQueue queue = _queues.All[i];
+            queue.Nudge();
+            if (_health.Look(i, queue.SendError, queue.Waiting, queue.Progress) is { } fault)
+            {
+                return (XdpEnd.Failed, $"no XDP on {Device} for now: {fault}");
+            }
+        }
+
+        return null;
+    }
+
+    private string? Firewall()
+    {
         if (_options.PastFirewall || ++_seconds % SecondsBetweenFirewallLooks != 0)
         {
             return null;

@@ -20,6 +20,9 @@ public sealed record XdpOuterOptions(string Device, uint Mark)
     /// <summary>Gets the microseconds that receiving polls the device instead of waiting for its interrupts, 0 for not at all.</summary>
     public int BusyPoll { get; init; }
 
+    /// <summary>Gets the folder in which stands what a killed process leaves to be put right; null keeps nothing.</summary>
+    public string? RuntimeDirectory { get; init; }
+
     /// <summary>Gets who is told of steering rules as they change; null steers nothing and drops nothing early.</summary>
     public TunnelTrace? Steering { get; init; }
 
@@ -41,6 +44,9 @@ public enum XdpEnd
 
     /// <summary>The device is no longer as it was when it was opened: open it again.</summary>
     Changed,
+
+    /// <summary>A firewall came that may not be gone past.</summary>
+    Refused,
 }
 
 /// <summary>
@@ -91,7 +97,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
     public string? ModeReason => _queues.ModeReason;
 
     /// <summary>Gets what else people should know of this side, a sentence each.</summary>
-    public IReadOnlyList<string> Notes => [.. new[] { _queues.PagesReason, _busyPolling?.Problem }.OfType<string>()];
+    public IReadOnlyList<string> Notes => [.. new[] { _queues.PagesReason, _queues.RedirectsReason, _busyPolling?.Problem }.OfType<string>()];
 
     /// <summary>Gets how many queues are bound.</summary>
     public int Queues => _queues.All.Count;
@@ -123,7 +129,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
             outer = new XdpOuter(options, program, queues, sockets.Port, ifindex) { _switchedOn = switchedOn };
             if (options.BusyPoll > 0)
             {
-                outer._busyPolling = BusyPolling.Begin(options.Device, options.BusyPoll, queues.All);
+                outer._busyPolling = BusyPolling.Begin(options.Device, options.BusyPoll, queues.All, options.RuntimeDirectory);
             }
 
             outer._health = new XdpHealth(outer.Queues);
@@ -142,6 +148,11 @@ public sealed unsafe partial class XdpOuter : IDisposable
             throw fault is NetlinkException ? new PortException($"no XDP on {options.Device}: {fault.Message}", fault) : fault;
         }
     }
+
+    /// <summary>Puts back what busy polling changed at devices of the calling thread's network namespace, where the process that did so is gone.</summary>
+    /// <param name="directory">The folder that <see cref="XdpOuterOptions.RuntimeDirectory"/> was.</param>
+    /// <returns>The devices' names.</returns>
+    public static IReadOnlyList<string> RestoreInterrupts(string directory) => DeferredInterrupts.RestoreLeft(directory);
 
     /// <summary>Reads the number of a device in the calling thread's network namespace.</summary>
     /// <param name="device">Its name.</param>
@@ -205,7 +216,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
         _channels.Dispose();
     }
 
-    private static int? SwitchedOn(int ifindex)
+    internal static int? SwitchedOn(int ifindex)
     {
         using var channels = new EthtoolChannels();
         return channels.Receiving(ifindex);
@@ -221,6 +232,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
 
     private void Serve()
     {
+        _queues.WatchRedirects(_program.Sockets);
         for (int i = 0; i < _queues.All.Count; i++)
         {
             int error = _program.Bind((uint)i, _queues.All[i].Socket.Descriptor);

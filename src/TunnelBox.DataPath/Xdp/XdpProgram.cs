@@ -9,6 +9,9 @@ internal sealed class XdpProgram : IDisposable
     private const uint GenericMode = 1 << 1;
     private const uint NativeMode = 1 << 2;
 
+    // Every program of native/xdp that takes frames, by its name in C.
+    private static readonly string[] s_ours = ["outer", "outer_bound", "inner"];
+
     private readonly BpfObject _loaded;
     private readonly FileDescriptor _link;
 
@@ -93,7 +96,7 @@ internal sealed class XdpProgram : IDisposable
 
     private static bool IsOccupied(int error) => error is -Definitions.EBUSY or -Definitions.EEXIST;
 
-    private static byte[] Image(string file)
+    internal static byte[] Image(string file)
     {
         using Stream stream = typeof(XdpProgram).Assembly.GetManifestResourceStream(file)!;
         byte[] image = new byte[stream.Length];
@@ -118,8 +121,11 @@ internal sealed class XdpProgram : IDisposable
             verb = "xdpgeneric";
         }
 
+        string whose = foreign != 0 && BpfInfo.ProgramName(foreign) is { } name && s_ours.Contains(name, StringComparer.Ordinal)
+            ? $", the one of another tunnel ({name}), and a device serves one process"
+            : string.Empty;
         return foreign == 0
             ? $"no XDP on {device}: the program cannot be attached: {Errno.Describe(error)}; {instead}"
-            : $"no XDP on {device}: XDP program {foreign} is attached there already; end its owner, or detach it with 'ip link set dev {device} {verb} off'";
+            : $"no XDP on {device}: XDP program {foreign} is attached there already{whose}; end its owner, or detach it with 'ip link set dev {device} {verb} off'";
     }
 }

@@ -90,6 +90,7 @@ internal sealed unsafe class XdpQueue : IDisposable
         (int)_socket.Transmit.Used,
         (int)_socket.Completion.Used)
     {
+        ModeReason = _socket.ModeReason,
         Statistics = _socket.ReadStatistics(),
     };
 

@@ -22,6 +22,9 @@ public readonly record struct XdpQueueState(
     /// <summary>Gets the frames that the kernel or the card is working on; 0 in copy mode when the device is idle, and never less.</summary>
     public int Away => Math.Max(Total - Free - Held - Fill - Received - Transmit - Completed, 0);
 
+    /// <summary>Gets why the mode is no better one, a sentence's end; null where it is the best.</summary>
+    public string? ModeReason { get; init; }
+
     /// <summary>Gets what the kernel counted at the socket (XDP_STATISTICS).</summary>
     public xdp_statistics Statistics { get; init; }
 }

@@ -18,6 +18,8 @@ internal sealed class XdpQueues : IDisposable
     private readonly List<XdpQueue> _queues = [];
     private readonly xdp_statistics[] _counted = new xdp_statistics[Most];
     private readonly long[] _refused = new long[Most];
+    private RedirectFailures? _redirects;
+    private long _failedRedirects;
 
     private XdpQueues(Arena arena) => _arena = arena;
 
@@ -32,6 +34,9 @@ internal sealed class XdpQueues : IDisposable
 
     /// <summary>Gets why the frames lie in ordinary pages, a sentence; null where they lie in huge ones.</summary>
     public string? PagesReason => _arena.PagesReason;
+
+    /// <summary>Gets why redirects that fail are not counted, a sentence; null where they are.</summary>
+    public string? RedirectsReason => _redirects?.Problem;
 
     /// <summary>Gets a value indicating whether every frame is accounted for, which it is when the device is idle.</summary>
     public bool AllFramesAccountedFor => _queues.TrueForAll(queue => queue.Read(0).Away == 0);
@@ -108,6 +113,10 @@ internal sealed class XdpQueues : IDisposable
             : throw new PortException($"no XDP on {device}: it is no Ethernet device; name one that carries Ethernet frames", Definitions.EOPNOTSUPP);
     }
 
+    /// <summary>Counts, from now on, frames that the program redirects in vain, too.</summary>
+    /// <param name="sockets">The descriptor of the program's map of sockets.</param>
+    public void WatchRedirects(int sockets) => _redirects ??= RedirectFailures.Watch(sockets);
+
     /// <summary>Counts what the kernel dropped since it was last counted.</summary>
     /// <param name="counters">Where.</param>
     /// <param name="isInner">Whether the device is on the inner side.</param>
@@ -119,18 +128,23 @@ internal sealed class XdpQueues : IDisposable
             ref xdp_statistics before = ref _counted[i];
             XdpDrops.Count(counters, in now, in before, isInner);
             before = now;
-            if (!isInner)
-            {
-                long refused = _queues[i].Refused;
-                XdpDrops.CountRefused(counters, refused, _refused[i]);
-                _refused[i] = refused;
-            }
+            long refused = _queues[i].Refused;
+            XdpDrops.CountRefused(counters, refused, _refused[i], isInner);
+            _refused[i] = refused;
+        }
+
+        if (_redirects is not null)
+        {
+            long failed = _redirects.Read();
+            XdpDrops.CountRedirects(counters, failed, _failedRedirects, isInner);
+            _failedRedirects = failed;
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
+        _redirects?.Dispose();
         _queues.ForEach(queue => queue.Dispose());
         _arena.Dispose();
     }

@@ -23,6 +23,8 @@ public enum XdpMode
 internal sealed unsafe class XdpSocket : IDisposable
 {
     private const int SendBuffer = 7 << 20;
+    private const int BindAttempts = 20;
+    private const int BindPause = 10;
     private readonly FileDescriptor _descriptor;
 
     private XdpSocket(FileDescriptor descriptor, string device, uint queue)
@@ -260,6 +262,15 @@ internal sealed unsafe class XdpSocket : IDisposable
             sxdp_queue_id = Queue,
             sxdp_shared_umem_fd = (uint)lender,
         };
-        return LibC.bind(Descriptor, &address, (uint)sizeof(sockaddr_xdp));
+
+        // A socket that was closed gives its queue back a moment later (xp_release_deferred of net/xdp/xsk_buff_pool.c).
+        int error = LibC.bind(Descriptor, &address, (uint)sizeof(sockaddr_xdp));
+        for (int attempt = 1; error == -Definitions.EBUSY && attempt < BindAttempts; attempt++)
+        {
+            Thread.Sleep(BindPause);
+            error = LibC.bind(Descriptor, &address, (uint)sizeof(sockaddr_xdp));
+        }
+
+        return error;
     }
 }

@@ -96,6 +96,18 @@ public sealed unsafe partial class BpfObject : SafeHandle
         return link < 0 ? null : new FileDescriptor(link);
     }
 
+    /// <summary>Has a program run whenever the kernel passes a tracepoint, until the descriptor closes.</summary>
+    /// <param name="program">The descriptor of a program of the kind raw_tp.</param>
+    /// <param name="tracepoint">The tracepoint's name, without its group.</param>
+    /// <param name="error">0, or −errno: EPERM without CAP_PERFMON.</param>
+    /// <returns>The link, or null on error.</returns>
+    public static FileDescriptor? AttachTracepoint(int program, string tracepoint, out int error)
+    {
+        int link = LibBpf.bpf_raw_tracepoint_open(tracepoint, program);
+        error = Math.Min(link, 0);
+        return link < 0 ? null : new FileDescriptor(link);
+    }
+
     /// <summary>Reads which XDP program a device has.</summary>
     /// <param name="ifindex">The device.</param>
     /// <param name="flags">XDP_FLAGS_* of linux/if_link.h: the mode in which it runs.</param>

@@ -70,6 +70,15 @@ internal static unsafe partial class LibBpf
     [LibraryImport(Library)]
     internal static partial int bpf_xdp_query_id(int ifindex, int flags, uint* id);
 
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int bpf_raw_tracepoint_open(string name, int program);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_prog_get_fd_by_id(uint id);
+
+    [LibraryImport(Library)]
+    internal static partial int bpf_obj_get_info_by_fd(int descriptor, void* info, uint* length);
+
     /// <summary>The head of struct bpf_link_create_opts; the library takes what is left out as zero.</summary>
     [StructLayout(LayoutKind.Sequential)]
     internal struct LinkCreateOptions

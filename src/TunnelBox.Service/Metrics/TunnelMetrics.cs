@@ -47,6 +47,8 @@ public sealed class TunnelMetrics : IDisposable
         DeviceGauge("tunnelbox.under_load", null, "1 while handshakes must prove their address first, else 0.", device => device.UnderLoad ? 1 : 0);
         Meter.CreateObservableGauge(
             "tunnelbox.longest_pass.seconds", () => new Measurement<double>(Now().Device.LongestPassMicroseconds / 1e6, Interface()), "s", "The longest pass of a worker: how long a packet may have waited.");
+        Meter.CreateObservableGauge("tunnelbox.xdp.queue", XdpModes, null, "1 for each queue of a device under AF_XDP; its labels say in which mode, and why in no better one.");
+        Meter.CreateObservableGauge("tunnelbox.xdp.queue.frames", XdpFrames, "{frame}", "Frames of each queue of a device under AF_XDP, by the place where they are.");
         Meter.CreateObservableGauge("tunnelbox.info", Info, null, "Always 1; its labels say what is in force.");
     }
 
@@ -146,6 +148,35 @@ public sealed class TunnelMetrics : IDisposable
             new KeyValuePair<string, object?>("port", flow.Name.StartsWith("Inner", StringComparison.Ordinal) ? "inner" : "outer"),
             new KeyValuePair<string, object?>("direction", flow.Name.EndsWith("Received", StringComparison.Ordinal) ? "received" : "sent")))),
     ];
+
+    private static IEnumerable<(string Side, QueueReport Queue)> XdpQueues(DeviceReport device) =>
+        (device.OuterQueues ?? []).Select(static queue => ("outer", queue)).Concat((device.InnerQueues ?? []).Select(static queue => ("inner", queue)));
+
+    private static KeyValuePair<string, object?>[] QueueTags(DeviceReport device, string side, QueueReport queue, params ReadOnlySpan<KeyValuePair<string, object?>> more) =>
+        [new("interface", device.Interface), new("side", side), new("queue", queue.Queue), .. more];
+
+    private List<Measurement<long>> XdpModes()
+    {
+        DeviceReport device = Now().Device;
+        return
+        [
+            .. XdpQueues(device).Select(each => new Measurement<long>(1, QueueTags(
+                device, each.Side, each.Queue, new("mode", each.Queue.Mode), new("reason", each.Queue.ModeReason ?? string.Empty), new("worker", each.Queue.Worker)))),
+        ];
+    }
+
+    private List<Measurement<long>> XdpFrames()
+    {
+        DeviceReport device = Now().Device;
+        return
+        [
+            .. XdpQueues(device).SelectMany(each => ((string Place, int Frames)[])
+            [
+                ("free", each.Queue.Free + each.Queue.Completed), ("fill", each.Queue.Fill), ("work", each.Queue.Received + each.Queue.Held + each.Queue.Transmit), ("away", each.Queue.Away),
+            ],
+            (each, place) => new Measurement<long>(place.Frames, QueueTags(device, each.Side, each.Queue, new KeyValuePair<string, object?>("place", place.Place)))),
+        ];
+    }
 
     private Measurement<long> Info()
     {

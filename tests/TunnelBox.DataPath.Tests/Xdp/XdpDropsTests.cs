@@ -36,4 +36,19 @@ public sealed class XdpDropsTests
         Assert.Equal(2, totals.Drops(DropReason.InXdpBadDescriptor));
         Assert.Equal(16, totals.AllDrops);
     }
+
+    [Theory]
+    [InlineData(false, DropReason.OutXdpNotSent, DropReason.InXdpRedirectFailed)]
+    [InlineData(true, DropReason.InXdpNotSent, DropReason.OutXdpRedirectFailed)]
+    public void What_the_device_threw_away_and_what_reached_no_socket_has_a_name_on_both_sides(bool isInner, DropReason notSent, DropReason failed)
+    {
+        var counters = new Counters();
+        CounterBlock block = counters.AddBlock("xdp");
+        XdpDrops.CountRefused(block, 7, 4, isInner);
+        XdpDrops.CountRedirects(block, 9, 4, isInner);
+        CounterTotals totals = counters.Read();
+        Assert.Equal(3, totals.Drops(notSent));
+        Assert.Equal(5, totals.Drops(failed));
+        Assert.Equal(8, totals.AllDrops);
+    }
 }

@@ -363,7 +363,7 @@ public sealed unsafe class XdpGatewayTests : IDisposable
         {
             Counters = _counters.AddBlock(),
             AllowedIps = () => _node.Tunnel.AllowedIps,
-            Ended = _ended.Add,
+            Ended = (_, why) => _ended.Add(why),
             PastFirewall = pastFirewall,
         },
         [_tun]);

@@ -24,14 +24,14 @@ internal static class XdpSide
     }
 
     /// <summary>Waits until every frame of every queue is accounted for, and fails unless there are as many queues as that.</summary>
-    public static async Task ExpectFramesHomeAsync(TunnelEnd end, int queues = 1)
+    public static async Task ExpectFramesHomeAsync(TunnelEnd end, int queues = 1, bool inner = false)
     {
         JsonElement[] seen = [];
         await Eventually.TrueWithinAsync(
             TimeSpan.FromSeconds(3),
             async () =>
             {
-                seen = await QueuesAsync(end);
+                seen = await QueuesAsync(end, inner);
                 return seen.All(static queue => queue.GetProperty("away").GetInt32() == 0);
             },
             "frames are missing");
@@ -42,8 +42,8 @@ internal static class XdpSide
     }
 
     /// <summary>The queues of the device, none while it is not in use.</summary>
-    public static async Task<JsonElement[]> QueuesAsync(TunnelEnd end) =>
-        (await DeviceAsync(end)).TryGetProperty("outerQueues", out JsonElement queues) ? [.. queues.EnumerateArray()] : [];
+    public static async Task<JsonElement[]> QueuesAsync(TunnelEnd end, bool inner = false) =>
+        (await DeviceAsync(end)).TryGetProperty(inner ? "innerQueues" : "outerQueues", out JsonElement queues) ? [.. queues.EnumerateArray()] : [];
 
     /// <summary>What people read.</summary>
     public static async Task<string> TextAsync(TunnelEnd end) =>

@@ -1,0 +1,106 @@
+// Sealed frames for a receiver that takes each only once: they are kept while their sender makes them, and sent again at full speed afterwards.
+#include "bench.h"
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+#ifndef BPF_F_TEST_XDP_LIVE_FRAMES
+#define BPF_F_TEST_XDP_LIVE_FRAMES (1U << 1)
+#endif
+#define BATCH 64
+#define A_TURN 4096
+#define LARGEST 1536
+
+static uint32_t progress(int map, uint32_t which)
+{
+    uint32_t value = 0;
+    if (bpf_map_lookup_elem(map, &which, &value)) {
+        give_up("reading how many are held", errno);
+    }
+
+    return value;
+}
+
+// The receiver's Ethernet address in every frame, whoever it was for while it was kept.
+static void address(struct bpf_object *object, uint32_t frames, const char *mac)
+{
+    static uint8_t frame[LARGEST];
+    unsigned octets[6];
+    int map = bpf_object__find_map_fd_by_name(object, "held");
+    if (sscanf(mac, "%x:%x:%x:%x:%x:%x", octets, octets + 1, octets + 2, octets + 3, octets + 4, octets + 5) != 6) {
+        give_up("MAC", EINVAL);
+    }
+
+    for (uint32_t i = 0; i < frames; i++) {
+        if (bpf_map_lookup_elem(map, &i, frame)) {
+            give_up("reading a frame", errno);
+        }
+
+        for (int octet = 0; octet < 6; octet++) {
+            frame[octet] = (uint8_t)octets[octet];
+        }
+
+        if (bpf_map_update_elem(map, &i, frame, 0)) {
+            give_up("writing a frame", errno);
+        }
+    }
+}
+
+int hold(const char *in, const char *out, const char *mac, int bytes, unsigned frames, double seconds)
+{
+    static uint8_t blank[LARGEST];
+    if (bytes < 64 || bytes > LARGEST || !frames) {
+        give_up("BYTES or FRAMES", EINVAL);
+    }
+
+    held_frames = frames;
+    struct wire wire = load("hold", device(in), device(out), (uint16_t)bytes);
+    int map = bpf_object__find_map_fd_by_name(wire.object, "progress");
+    printf("ready\n");
+    fflush(stdout);
+    uint64_t until = nanoseconds() + (uint64_t)(seconds * 1e9);
+    while (progress(map, 0) < frames && nanoseconds() < until && !stopped()) {
+        usleep(10000);
+    }
+
+    bpf_link__destroy(wire.link);
+    uint32_t kept = progress(map, 0);
+    address(wire.object, kept, mac);
+    printf("held %u\n", kept);
+    fflush(stdout);
+    // Whoever counts at the other end says when it is ready.
+    int go = getchar();
+    struct xdp_md context = {.data_end = (uint32_t)bytes, .ingress_ifindex = device("lo")};
+    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = blank, .data_size_in = (uint32_t)bytes, .ctx_in = &context, .ctx_size_in = sizeof context,
+        .repeat = A_TURN, .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
+    int program = bpf_program__fd(bpf_object__find_program_by_name(wire.object, "release"));
+    uint64_t began = nanoseconds();
+    while (go != EOF && progress(map, 1) < kept && !stopped()) {
+        int error = bpf_prog_test_run_opts(program, &options);
+        if (error && error != -EINTR) {
+            give_up("sending frames", error);
+        }
+    }
+
+    printf("made %.0f\n", (double)progress(map, 1) * 1e9 / (double)(nanoseconds() - began));
+    bpf_object__close(wire.object);
+    return 0;
+}
+
+int blast(const char *to, int bytes, double seconds)
+{
+    static uint8_t payload[LARGEST];
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(9)};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bytes < 28 || bytes > LARGEST || inet_pton(AF_INET, to, &address.sin_addr) != 1) {
+        give_up("TO or BYTES", EINVAL);
+    }
+
+    uint64_t sent = 0, until = nanoseconds() + (uint64_t)(seconds * 1e9);
+    while (nanoseconds() < until && !stopped()) {
+        sent += sendto(fd, payload, (size_t)bytes - 28, 0, (struct sockaddr *)&address, sizeof address) > 0;
+    }
+
+    printf("sent %llu\n", (unsigned long long)sent);
+    close(fd);
+    return 0;
+}
