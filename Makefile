@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 export PREFIX DESTDIR
 .DEFAULT_GOAL := help
-.PHONY: help build check test test-all demo conformance mutants bench bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp budget install uninstall format packages clean
+.PHONY: help build check test test-all demo conformance mutants bench bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp budget install uninstall deb format packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,8 @@ budget: ## what the measured stages of a packet mean for lines of 10, 40 and 100
 	@interop/bench/budget
 install: ## programs, completions and service unit below PREFIX (default /usr/local)
 	@.ci/install
+deb: ## out/tunnelbox_VERSION_ARCHITECTURE.deb, with manuals, completions and the service unit
+	@.ci/deb
 uninstall: ## removes exactly what install put there
 	@.ci/uninstall
 format: ## puts the sources into their format

@@ -65,12 +65,50 @@ public sealed record SettingDefinition(
             "Whether the XDP program knows the tunnel's receiver indices and drops what is nobody's before it costs anything; \"auto\" is \"map\". Without AF_XDP it has no effect.",
             "auto",
             (s, text) => text is "auto" or "off" or "map" ? s with { Steering = text } : null),
+        new("WgFile", "none, or the absolute path of a wg file is allowed.", "The file of the tunnel that the daemon sets up itself; --config goes before it.", "none",
+            (s, text) => text == "none" ? s with { WgFile = null } : text.StartsWith('/') && !text.Contains('\0') ? s with { WgFile = text } : null),
+        new("Health", "off, socket (INTERFACE.health in RuntimeDirectory), the absolute path of a socket, or ADDRESS:PORT such as 0.0.0.0:9587 is allowed; the address of Metrics, too.",
+            "Where /livez, /readyz and /startupz answer.", MetricsOff,
+            (s, text) => text is MetricsOff or MetricsSocket || IsPath(text) || IsEndpoint(text) ? s with { Health = text } : null),
+        new("ReadyPeers", "any, none, or public keys with commas between them are allowed.", "Peers of which one must have been heard within ReadyWindow, or /readyz fails.", "any",
+            (s, text) => text is "any" or "none" || text.Split(',').All(IsKey) ? s with { ReadyPeers = text } : null),
+        new("ReadyWindow", "10 to 86400 seconds are allowed.", "Seconds within which a peer of ReadyPeers must have been heard; in the second half of them /readyz asks for a handshake.", "180",
+            (s, text) => Number(text, 10, 86_400) is { } n ? s with { ReadyWindow = n } : null),
+        new("KillSwitch", "off, on or keep is allowed.",
+            "Whether nftables drops what is for the tunnel and would leave another way, also while the tunnel is down: \"on\" until an orderly stop, \"keep\" after it, too, until \"tunnelbox --clean-up\".",
+            "off",
+            (s, text) => text is "off" or "on" or "keep" ? s with { KillSwitch = text } : null),
+        new("KillSwitchAllow", "none, or networks such as 10.96.0.0/12 with commas between them are allowed.", "What the kill switch lets pass outside of the tunnel, such as the resolver that knows the endpoints' names.", "none",
+            (s, text) => text == "none" ? s with { KillSwitchAllow = string.Empty } : Networks(text) is not null ? s with { KillSwitchAllow = text } : null),
+        new("Dns", "auto, off, or the absolute path of a file is allowed.",
+            "What becomes of the DNS servers of a tunnel that the daemon sets up itself: \"auto\" gives them to resolvconf(8) where it is installed, a path is written in the form of resolv.conf(5).", "auto",
+            (s, text) => text is "auto" or "off" || IsPath(text) ? s with { Dns = text } : null),
     ];
 
     /// <summary>Finds a setting, ignoring case.</summary>
     /// <param name="name">Its name.</param>
     /// <returns>The setting, or null.</returns>
     public static SettingDefinition? Find(string name) => All.FirstOrDefault(setting => setting.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>Reads networks with commas between them.</summary>
+    /// <param name="text">The text; empty for none.</param>
+    /// <returns>The networks, or null where one of them is none.</returns>
+    public static IReadOnlyList<IPNetwork>? Networks(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        List<IPNetwork> networks = [];
+        foreach (string word in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (!IpText.TryParseNetwork(Encoding.UTF8.GetBytes(word), lengthNeeded: false, out IPNetwork network, out _))
+            {
+                return null;
+            }
+
+            networks.Add(network);
+        }
+
+        return networks;
+    }
 
     private static SettingDefinition Flag(string name, string meaning, bool initial, Func<TunnelBoxSettings, bool, TunnelBoxSettings> set) => new(
         name, "true or false is allowed.", meaning, initial ? "true" : "false",
@@ -81,6 +119,12 @@ public sealed record SettingDefinition(
         (s, text) => text.StartsWith('/') && !text.Contains('\0') ? set(s, text) : null);
 
     private static bool IsPath(string text) => text.StartsWith('/') && !text.Contains('\0') && Encoding.UTF8.GetByteCount(text) <= MaxSocketPath;
+
+    private static bool IsKey(string text)
+    {
+        Span<byte> key = stackalloc byte[KeyText.KeySize];
+        return KeyText.TryFromBase64(Encoding.UTF8.GetBytes(text.Trim()), key);
+    }
 
     private static bool IsEndpoint(string text) => text.Contains(':') && IPEndPoint.TryParse(text, out IPEndPoint? endpoint) && endpoint.Port != 0;
 

@@ -10,6 +10,8 @@ public static class SettingsReader
     public const string Prefix = "TUNNELBOX__";
 
     private const string Interfaces = "Interfaces";
+    private const string Interface = "Interface";
+    private const string Peers = "Peers";
 
     /// <summary>Reads the settings of this process.</summary>
     /// <param name="interfaceName">The interface whose own settings count, or null for none.</param>
@@ -41,17 +43,19 @@ public static class SettingsReader
         }
 
         IConfigurationRoot environment = new ConfigurationBuilder().AddEnvironmentVariables(Prefix).Build();
+        // What describes the tunnel itself is read by TunnelVariables.
         settings = Apply(settings, environment, interfaceName, faults, (key, text) =>
-            new ConfigurationFault(Prefix + key.Replace(":", "__").ToUpperInvariant(), 0, string.Empty, text));
+            new ConfigurationFault(Prefix + key.Replace(":", "__").ToUpperInvariant(), 0, string.Empty, text), Interface, Peers);
         return faults.Count == 0 ? settings : throw new ConfigurationFaultsException(faults);
     }
 
     private static TunnelBoxSettings Apply(
-        TunnelBoxSettings settings, IConfigurationRoot root, string? interfaceName, List<ConfigurationFault> faults, Func<string, string, ConfigurationFault> fault)
+        TunnelBoxSettings settings, IConfigurationRoot root, string? interfaceName, List<ConfigurationFault> faults, Func<string, string, ConfigurationFault> fault,
+        params string[] others)
     {
         foreach (IConfigurationSection section in root.GetChildren())
         {
-            if (!section.Key.Equals(Interfaces, StringComparison.OrdinalIgnoreCase))
+            if (!section.Key.Equals(Interfaces, StringComparison.OrdinalIgnoreCase) && !others.Contains(section.Key, StringComparer.OrdinalIgnoreCase))
             {
                 settings = Apply(settings, section, faults, fault);
             }

@@ -81,4 +81,25 @@ public sealed record TunnelBoxSettings
 
     /// <summary>Gets what keeps steering rules: <c>auto</c> and <c>map</c> the XDP program, <c>off</c> nothing.</summary>
     public string Steering { get; init; } = "auto";
+
+    /// <summary>Gets the wg file of the tunnel that the daemon sets up itself, or null for none.</summary>
+    public string? WgFile { get; init; }
+
+    /// <summary>Gets where health is served: "off", "socket" for a Unix socket in <see cref="RuntimeDirectory"/>, a socket's path, or ADDRESS:PORT.</summary>
+    public string Health { get; init; } = SettingDefinition.MetricsOff;
+
+    /// <summary>Gets the peers of which one must have been heard for readiness: "any", "none", or public keys with commas between them.</summary>
+    public string ReadyPeers { get; init; } = "any";
+
+    /// <summary>Gets the seconds within which such a peer must have been heard.</summary>
+    public int ReadyWindow { get; init; } = 180;
+
+    /// <summary>Gets when traffic for the tunnel that would leave another way is dropped: off, on or keep.</summary>
+    public string KillSwitch { get; init; } = "off";
+
+    /// <summary>Gets the networks that the kill switch lets pass, with commas between them.</summary>
+    public string KillSwitchAllow { get; init; } = string.Empty;
+
+    /// <summary>Gets what becomes of the tunnel's DNS servers where the daemon sets the tunnel up itself: "auto", "off", or the file that they are written to.</summary>
+    public string Dns { get; init; } = "auto";
 }

@@ -59,6 +59,9 @@ public sealed class WgInterface
     /// <summary>Gets or sets where routes go (wg-quick).</summary>
     public RouteTable Table { get; set; } = RouteTable.Auto;
 
+    /// <summary>Gets or sets a value indicating whether <see cref="Table"/> was given.</summary>
+    public bool HasTable { get; set; }
+
     /// <summary>Gets the commands to run before the interface is made (wg-quick).</summary>
     public List<string> PreUp { get; } = [];
 

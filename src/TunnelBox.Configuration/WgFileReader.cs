@@ -13,11 +13,11 @@ public sealed class WgFileReader
     /// <summary>Bytes of a comment that are kept.</summary>
     private const int MaxComment = 256;
 
-    private static readonly string[] InterfaceKeys = ["PrivateKey", "ListenPort", "FwMark"];
-    private static readonly string[] QuickKeys =
+    internal static readonly string[] InterfaceKeys = ["PrivateKey", "ListenPort", "FwMark"];
+    internal static readonly string[] QuickKeys =
         ["Address", "DNS", "MTU", "Table", "PreUp", "PostUp", "PreDown", "PostDown", "SaveConfig"];
 
-    private static readonly string[] PeerKeys = ["PublicKey", "PresharedKey", "AllowedIPs", "Endpoint", "PersistentKeepalive"];
+    internal static readonly string[] PeerKeys = ["PublicKey", "PresharedKey", "AllowedIPs", "Endpoint", "PersistentKeepalive"];
 
     private readonly string _path;
     private readonly WgDialect _dialect;

@@ -33,6 +33,7 @@ internal readonly struct WgQuickKeys(WgInterface section, Action<string, string>
                 Mtu(key, value);
                 break;
             case "table":
+                section.HasTable = true;
                 Table(key, value);
                 break;
             case "preup":

@@ -40,6 +40,30 @@ public sealed class ControlSession<TAnswer> : IDisposable
         }
     }
 
+    /// <summary>Says a word, a byte.</summary>
+    /// <param name="word">The word.</param>
+    /// <exception cref="IOException">The daemon is gone.</exception>
+    public void Say(byte word) => _stream.Write([word]);
+
+    /// <summary>Takes a block of bytes with its length in front.</summary>
+    /// <param name="most">Longest block that is taken.</param>
+    /// <returns>The block, in memory that the collector does not move; the caller wipes what is secret.</returns>
+    /// <exception cref="IOException">The daemon is gone, or what it says is no block.</exception>
+    public byte[] Take(int most)
+    {
+        Span<byte> head = stackalloc byte[4];
+        _stream.ReadExactly(head);
+        int length = System.Buffers.Binary.BinaryPrimitives.ReadInt32LittleEndian(head);
+        if (length < 0 || length > most)
+        {
+            throw new IOException("what was handed over has no length that can be");
+        }
+
+        byte[] block = GC.AllocateArray<byte>(length, pinned: true);
+        _stream.ReadExactly(block);
+        return block;
+    }
+
     /// <summary>Ends the session.</summary>
     public void Dispose() => _stream.Dispose();
 }

@@ -24,10 +24,25 @@ public static class ControlSocket
     /// <returns>Whether it may ask.</returns>
     internal static bool IsAllowed(Socket connection)
     {
-        // struct ucred: pid, uid, gid, 32 bits each.
+        uint user = UserOf(connection);
+        return user == 0 || user == LibC.geteuid();
+    }
+
+    /// <summary>Gives the user at the other end of a connection.</summary>
+    /// <param name="connection">The connection.</param>
+    /// <returns>The user's number, or the largest number where it cannot be told.</returns>
+    internal static uint UserOf(Socket connection) => Credential(connection, 4, uint.MaxValue);
+
+    /// <summary>Gives the process at the other end of a connection.</summary>
+    /// <param name="connection">The connection.</param>
+    /// <returns>The process's number, or 0 where it cannot be told.</returns>
+    internal static int ProcessOf(Socket connection) => (int)Credential(connection, 0, 0);
+
+    // struct ucred: pid, uid, gid, 32 bits each.
+    private static uint Credential(Socket connection, int offset, uint unknown)
+    {
         Span<byte> credentials = stackalloc byte[12];
         int size = connection.GetRawSocketOption(Definitions.SOL_SOCKET, Definitions.SO_PEERCRED, credentials);
-        uint user = size == credentials.Length ? MemoryMarshal.Read<uint>(credentials[4..]) : uint.MaxValue;
-        return user == 0 || user == LibC.geteuid();
+        return size == credentials.Length ? MemoryMarshal.Read<uint>(credentials[offset..]) : unknown;
     }
 }

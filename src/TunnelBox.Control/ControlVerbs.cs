@@ -100,6 +100,39 @@ public sealed class ControlCall
         }
     }
 
+    /// <summary>Gets a value indicating whether the client is of the daemon's own user: root is not enough where secrets are handed over.</summary>
+    public bool IsOwnUser => _socket is not null && ControlSocket.UserOf(_socket) == Linux.Libc.LibC.geteuid();
+
+    /// <summary>Gets the client's process, or 0.</summary>
+    public int Process => _socket is null ? 0 : ControlSocket.ProcessOf(_socket);
+
+    /// <summary>Waits for a word of the client's, a byte.</summary>
+    /// <param name="patience">Milliseconds to wait.</param>
+    /// <returns>The word, or −1 where none came.</returns>
+    public int Hear(int patience)
+    {
+        Span<byte> word = stackalloc byte[1];
+        try
+        {
+            return _socket is { } socket && socket.Poll(TimeSpan.FromMilliseconds(patience), SelectMode.SelectRead) && _stream.Read(word) == 1 ? word[0] : -1;
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            return -1;
+        }
+    }
+
+    /// <summary>Sends bytes with their length in front; nothing is kept of them.</summary>
+    /// <param name="block">The bytes.</param>
+    /// <exception cref="IOException">The client is gone.</exception>
+    public void Send(ReadOnlySpan<byte> block)
+    {
+        Span<byte> length = stackalloc byte[4];
+        System.Buffers.Binary.BinaryPrimitives.WriteInt32LittleEndian(length, block.Length);
+        _stream.Write(length);
+        _stream.Write(block);
+    }
+
     /// <summary>Answers that it is done, where there is nothing else to say.</summary>
     public void Done() => Write(new ControlDone(), ControlJson.Default.ControlDone);
 }

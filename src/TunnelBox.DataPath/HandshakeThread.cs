@@ -16,6 +16,7 @@ public sealed class HandshakeThread : IDisposable
     private readonly Thread _thread;
     private volatile bool _stopping;
     private int _signalled;
+    private long _rounds;
 
     /// <summary>Makes the thread; <see cref="Start"/> starts it.</summary>
     /// <param name="name">The thread's name, at most 15 bytes.</param>
@@ -29,6 +30,9 @@ public sealed class HandshakeThread : IDisposable
         _counters = counters;
         _thread = new Thread(Run) { Name = name, IsBackground = true, Priority = ThreadPriority.BelowNormal };
     }
+
+    /// <summary>Gets how often the thread has looked at queue and timers: what shows that it still moves.</summary>
+    public long Rounds => Volatile.Read(ref _rounds);
 
     /// <summary>Starts the thread.</summary>
     public void Start() => _thread.Start();
@@ -99,6 +103,7 @@ public sealed class HandshakeThread : IDisposable
             }
 
             timersRun = _tunnel.Tick();
+            Volatile.Write(ref _rounds, _rounds + 1);
         }
     }
 }

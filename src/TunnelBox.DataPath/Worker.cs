@@ -40,6 +40,7 @@ public sealed unsafe class Worker : IDisposable
     private long _longestPass;
     private long _asleep;
     private long _started;
+    private long _passes;
 
     /// <summary>Makes a worker; <see cref="Start"/> starts its thread.</summary>
     /// <param name="name">The thread's name, at most 15 bytes.</param>
@@ -74,6 +75,9 @@ public sealed unsafe class Worker : IDisposable
     /// <summary>Gets the thread's name.</summary>
     public string Name => _thread.Name ?? string.Empty;
 
+    /// <summary>Gets how many passes the thread has made: what shows that it still moves.</summary>
+    public long Passes => Volatile.Read(ref _passes);
+
     /// <summary>Gets how long ago the worker was started, in nanoseconds.</summary>
     public long Age => Volatile.Read(ref _started) is > 0 and long started ? _tunnel.Now() - started : 0;
 
@@ -105,6 +109,9 @@ public sealed unsafe class Worker : IDisposable
         _flushes.Enqueue((peer, keepalive));
         _wake.Set();
     }
+
+    /// <summary>Has the worker make a pass; any thread.</summary>
+    public void Wake() => _wake.Set();
 
     /// <summary>Stops the thread and waits for it; packets it had received are sent first.</summary>
     public void Dispose()
@@ -160,6 +167,7 @@ public sealed unsafe class Worker : IDisposable
         while (!_stopping)
         {
             int received = Pass();
+            Volatile.Write(ref _passes, _passes + 1);
             if (received > 0)
             {
                 long pass = began == 0 ? 0 : _now - began;
@@ -194,6 +202,7 @@ public sealed unsafe class Worker : IDisposable
                 while (!_stopping)
                 {
                     _ = LibC.ppoll(polled + count, 1, null);
+                    Volatile.Write(ref _passes, _passes + 1);
                     TakeWake(polled + count);
                 }
 

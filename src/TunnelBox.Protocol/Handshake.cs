@@ -350,6 +350,12 @@ public sealed class Handshake : IDisposable
         return true;
     }
 
+    /// <summary>Gets the stamp and the time of the last initiation that was accepted, and whether there was one.</summary>
+    internal (Tai64n Stamp, long At, bool Any) Initiations => (_lastTimestamp, _lastInitiationTime, _hasAcceptedInitiation);
+
+    /// <summary>Takes up what the process before had accepted, so that none of it is accepted again.</summary>
+    internal void RestoreInitiations(Tai64n stamp, long at, bool any) => (_lastTimestamp, _lastInitiationTime, _hasAcceptedInitiation) = (stamp, at, any);
+
     /// <summary>Tells whether an initiation comes too soon after the last accepted one.</summary>
     internal bool IsFlood(long now) => _hasAcceptedInitiation && now - _lastInitiationTime < Limits.InitiationInterval;
 

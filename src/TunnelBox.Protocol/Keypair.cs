@@ -94,7 +94,27 @@ public sealed class Keypair : IndexOwner
     /// <returns>True for the first caller, who then owns the wiping of the keys.</returns>
     internal bool TryRetire() => Interlocked.Exchange(ref _retired, 1) == 0;
 
-    /// <summary>For tests of the counter limits.</summary>
+    /// <summary>Writes the replay window.</summary>
+    /// <param name="state"><see cref="ReplayWindow.StateSize"/> bytes.</param>
+    internal void ExportReplay(Span<byte> state)
+    {
+        using (EnterReplay())
+        {
+            _replay.Export(state);
+        }
+    }
+
+    /// <summary>Takes up a replay window.</summary>
+    /// <param name="state"><see cref="ReplayWindow.StateSize"/> bytes.</param>
+    internal void ImportReplay(ReadOnlySpan<byte> state)
+    {
+        using (EnterReplay())
+        {
+            _replay.Import(state);
+        }
+    }
+
+    /// <summary>For sessions that were taken over, and for tests of the counter limits.</summary>
     /// <param name="counter">The next counter to use.</param>
     internal void SetSendCounter(ulong counter) => Volatile.Write(ref _sendCounter, (long)counter);
 }

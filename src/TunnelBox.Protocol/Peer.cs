@@ -219,6 +219,50 @@ public sealed class Peer : IndexOwner
         }
     }
 
+    /// <summary>Gets the sessions: the one before, the one that seals, the one that waits for the peer's first packet.</summary>
+    internal (Keypair? Previous, Keypair? Current, Keypair? Next) Sessions
+    {
+        get
+        {
+            lock (_sessions)
+            {
+                return (_previous, _current, _next);
+            }
+        }
+    }
+
+    /// <summary>Takes up sessions of the process before; there are none yet.</summary>
+    /// <param name="previous">The one before.</param>
+    /// <param name="current">The one that seals.</param>
+    /// <param name="next">The one that waits for the peer's first packet.</param>
+    internal void RestoreSessions(Keypair? previous, Keypair? current, Keypair? next)
+    {
+        lock (_sessions)
+        {
+            _previous = previous;
+            Volatile.Write(ref _current, current);
+            Volatile.Write(ref _next, next);
+        }
+    }
+
+    /// <summary>Takes up where the peer was.</summary>
+    /// <param name="remote">Its address.</param>
+    /// <param name="local">Our side of the path.</param>
+    /// <param name="learned">Whether that was learned from its packets.</param>
+    /// <param name="configured">Whether an endpoint was ever set.</param>
+    internal void RestoreEndpoint(in EndpointAddress remote, in SourceAddress local, bool learned, bool configured)
+    {
+        Endpoint found = new(remote, local);
+        HasConfiguredEndpoint = configured;
+        Volatile.Write(ref _written, learned ? null : found);
+        Volatile.Write(ref _endpoint, found);
+    }
+
+    /// <summary>Takes up what was counted.</summary>
+    internal void RestoreCounts(long receivedPackets, long receivedBytes, long sentPackets, long sentBytes, long lastHandshake, long lastReceived) =>
+        (_receivedPackets, _receivedBytes, _sentPackets, _sentBytes, _lastHandshake, _lastReceived) =
+            (receivedPackets, receivedBytes, sentPackets, sentBytes, lastHandshake, lastReceived);
+
     /// <summary>Gives up all sessions.</summary>
     /// <param name="discard">Is told each of them.</param>
     internal void DiscardSessions(Action<Keypair> discard)

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace TunnelBox.Protocol;
 
 /// <summary>
@@ -17,6 +19,9 @@ public sealed class ReplayWindow
     private const int BitsPerBlock = 64;
     private const int BlockCount = (Size / BitsPerBlock) + 1;
     private const int BlockMask = BlockCount - 1;
+
+    /// <summary>Bytes of <see cref="Export"/>.</summary>
+    internal const int StateSize = 8 + (8 * BlockCount);
 
     private readonly ulong[] _blocks = new ulong[BlockCount];
     private ulong _newest;
@@ -80,6 +85,24 @@ public sealed class ReplayWindow
     {
         Array.Clear(_blocks);
         _newest = 0;
+    }
+
+    /// <summary>Writes what was seen.</summary>
+    /// <param name="state"><see cref="StateSize"/> bytes.</param>
+    internal void Export(Span<byte> state)
+    {
+        Span<ulong> words = MemoryMarshal.Cast<byte, ulong>(state);
+        words[0] = _newest;
+        _blocks.CopyTo(words[1..]);
+    }
+
+    /// <summary>Takes up what <see cref="Export"/> has written.</summary>
+    /// <param name="state"><see cref="StateSize"/> bytes.</param>
+    internal void Import(ReadOnlySpan<byte> state)
+    {
+        ReadOnlySpan<ulong> words = MemoryMarshal.Cast<byte, ulong>(state);
+        _newest = words[0];
+        words[1..].CopyTo(_blocks);
     }
 
     private void Advance(ulong block)

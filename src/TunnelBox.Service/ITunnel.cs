@@ -17,4 +17,16 @@ public interface ITunnel : IUapiDevice, IDisposable
     /// <summary>Adds the verbs of the control socket that this tunnel answers; called once, before <see cref="Start"/>.</summary>
     /// <param name="verbs">Where to.</param>
     void AddVerbs(ControlVerbs verbs);
+
+    /// <summary>Gets the process that goes on with the tunnel in this one's place, or null.</summary>
+    int? HandedOverTo => null;
+
+    /// <summary>Looks whether every thread that must move does: each is woken and has to have passed.</summary>
+    /// <param name="patience">How long to wait for them.</param>
+    /// <returns>Null, or which of them stands, without a full stop.</returns>
+    string? FindStuck(TimeSpan patience) => null;
+
+    /// <summary>Looks whether traffic for the tunnel arrives: the interface is up and a required peer was heard.</summary>
+    /// <returns>Null, or what is wrong, without a full stop.</returns>
+    string? FindUnready() => null;
 }

@@ -13,6 +13,8 @@ namespace TunnelBox.Service;
 /// <param name="log">Its log.</param>
 public sealed class Lifecycle(LifecycleOptions options, Log log)
 {
+    private const int ReleasePatience = 10_000;
+    private const int ReleaseLook = 5;
     private readonly TaskCompletionSource<string> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ReadinessNotifier? _readiness = options.Readiness;
     private UapiServer? _server;
@@ -34,19 +36,49 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
                 CancellationToken.None,
                 TaskContinuationOptions.ExecuteSynchronously,
                 TaskScheduler.Default);
+            if (options.TakeOver)
+            {
+                // The old process has the sockets until it has handed the tunnel over.
+                tunnel.Start();
+                WaitForRelease(tunnel.InterfaceName);
+            }
+
             using UapiServer server = Serve(tunnel);
             using ControlServer? control = Control(tunnel);
-            tunnel.Start();
+            if (!options.TakeOver)
+            {
+                tunnel.Start();
+            }
+
             control?.Start();
             server.Start();
-            if (SayReady(tunnel.InterfaceName))
+            using Heartbeat heart = new(tunnel, Heartbeat.IntervalFor(options.Notifier), options.Notifier, log);
+            heart.Start();
+            options.Probes.Live = () => heart.Fault;
+            options.Probes.Ready = () => options.Appliance?.FindUnready() ?? tunnel.FindUnready();
+            if (BringUp() && SayReady(tunnel.InterfaceName))
             {
+                options.Probes.Started = static () => null;
+                options.Notifier?.Ready($"The tunnel {tunnel.InterfaceName} is up.");
                 // Not inside the message: a level that is off does not evaluate its arguments.
                 string reason = _end.Task.GetAwaiter().GetResult();
+                options.Probes.Ready = static () => "the daemon is stopping";
                 log.Info($"Stopping: {reason}.");
+                if (tunnel.HandedOverTo is not { } successor)
+                {
+                    options.Notifier?.Stopping($"Stopping: {reason}.");
+                }
+                else
+                {
+                    options.Notifier?.HandOver(successor);
+                }
             }
 
             WatchTheEnd();
+            if (tunnel.HandedOverTo is null)
+            {
+                options.Appliance?.TakeDown();
+            }
         }
         finally
         {
@@ -59,6 +91,30 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
 
     private static StartException Sentence(Exception fault) => fault as StartException ?? new StartException(fault.Message, fault);
 
+    // False where it was ended meanwhile: then everything has been taken back.
+    private bool BringUp()
+    {
+        try
+        {
+            if (options.TakeOver)
+            {
+                options.Appliance?.TakeUp();
+            }
+            else
+            {
+                options.Appliance?.BringUp(() => _end.Task.IsCompleted);
+            }
+
+            return true;
+        }
+        catch (StartException) when (options.Readiness is null && _end.Task.IsCompleted)
+        {
+            string reason = _end.Task.Result;
+            log.Info($"Stopping: {reason}.");
+            return false;
+        }
+    }
+
     private ITunnel Open(Func<LifecycleOptions, Log, ITunnel> open)
     {
         try
@@ -68,6 +124,15 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
         catch (CryptoUnavailableException fault)
         {
             throw Sentence(fault);
+        }
+    }
+
+    private void WaitForRelease(string name)
+    {
+        string[] paths = [UapiSocket.PathOf(options.SocketDirectory, name), ControlSocket.PathOf(options.RuntimeDirectory, name)];
+        for (int waited = 0; Array.Exists(paths, File.Exists) && waited < ReleasePatience; waited += ReleaseLook)
+        {
+            Thread.Sleep(ReleaseLook);
         }
     }
 
@@ -134,8 +199,15 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, End),
             PosixSignalRegistration.Create(PosixSignal.SIGINT, End),
             PosixSignalRegistration.Create(PosixSignal.SIGQUIT, End),
-            PosixSignalRegistration.Create(PosixSignal.SIGHUP, background ? static context => context.Cancel = true : End),
+            PosixSignalRegistration.Create(PosixSignal.SIGHUP, options.Appliance is { } appliance ? Reload(appliance) : background ? static context => context.Cancel = true : End),
         ];
+
+        static Action<PosixSignalContext> Reload(Appliance appliance) => context =>
+        {
+            context.Cancel = true;
+            // Not here: signals wait for one another, and a reload may wait for a name.
+            ThreadPool.QueueUserWorkItem(static appliance => appliance.Reload("SIGHUP"), appliance, preferLocal: false);
+        };
 
         void End(PosixSignalContext context)
         {

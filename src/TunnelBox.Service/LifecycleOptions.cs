@@ -21,5 +21,17 @@ public sealed record LifecycleOptions(string InterfaceName)
     public ReadinessNotifier? Readiness { get; init; }
 
     /// <summary>Gets how long the way down may take before the process ends itself.</summary>
-    public TimeSpan StopDeadline { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan StopDeadline { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>Gets a value indicating whether a running daemon is to be taken over.</summary>
+    public bool TakeOver { get; init; }
+
+    /// <summary>Gets the tunnel that the daemon sets up itself, or null where others do.</summary>
+    public Appliance? Appliance { get; init; }
+
+    /// <summary>Gets the service manager, or null where none listens.</summary>
+    public SystemdNotifier? Notifier { get; init; }
+
+    /// <summary>Gets what orchestrators are answered.</summary>
+    public Probes Probes { get; init; } = new();
 }

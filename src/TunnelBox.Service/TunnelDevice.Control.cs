@@ -22,6 +22,7 @@ public sealed partial class TunnelDevice
         verbs.Add(TraceRequest.VerbName, Trace);
         verbs.Add(SteerRequest.VerbName, Steer);
         verbs.Add(LoadRequest.VerbName, Load);
+        verbs.Add(TakeOverRequest.VerbName, HandOver);
     }
 
     private void Annotate(ControlCall call)

@@ -40,9 +40,16 @@ public sealed partial class TunnelDevice
     }
 
     // A tunnel without metrics is better than none: what fails here is said, and the tunnel goes on.
-    private void StartMetrics()
+    private void StartMetrics(int patience)
     {
         MetricsAddress? address = MetricsAddress.Of(_options.Settings, _options.InterfaceName);
+        MetricsAddress? health = _options.Probes is null ? null : MetricsAddress.OfHealth(_options.Settings, _options.InterfaceName);
+        bool together = address is not null && address.ToString() == health?.ToString();
+        if (health is not null && !together)
+        {
+            Serve(health, null, "health is", true, patience);
+        }
+
         if (address is null && _options.Settings.Otlp is null)
         {
             return;
@@ -50,23 +57,40 @@ public sealed partial class TunnelDevice
 
         TunnelMetrics metrics = new(Reading);
         _exports.Add(metrics);
-        try
+        if (address is not null)
         {
-            if (address is not null)
-            {
-                _exports.Insert(0, MetricsServer.Start(address, metrics));
-                _log.Info($"{InterfaceName}: metrics are served at {address.ToString()}");
-            }
-        }
-        catch (StartException refused)
-        {
-            _log.Error($"{InterfaceName}: {refused.Message}");
+            Serve(address, metrics, together ? "metrics and health are" : "metrics are", together, patience);
         }
 
         if (_options.Settings.Otlp is { } collector)
         {
             _exports.Insert(0, new OtlpExport(collector, _options.InterfaceName));
             _log.Info($"{InterfaceName}: metrics are sent to {collector.AbsoluteUri}");
+        }
+    }
+
+    private void Serve(MetricsAddress address, TunnelMetrics? metrics, string what, bool together, int patience)
+    {
+        long until = Environment.TickCount64 + patience;
+        while (true)
+        {
+            try
+            {
+                _exports.Insert(0, MetricsServer.Start(address, metrics, together ? _options.Probes : null));
+                _log.Info($"{InterfaceName}: {what} served at {address.ToString()}");
+                return;
+            }
+            catch (StartException refused)
+            {
+                // The process before has it until it has ended.
+                if (Environment.TickCount64 >= until)
+                {
+                    _log.Error($"{InterfaceName}: {refused.Message}");
+                    return;
+                }
+            }
+
+            Thread.Sleep(50);
         }
     }
 

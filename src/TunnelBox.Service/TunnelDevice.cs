@@ -6,7 +6,6 @@ using TunnelBox.DataPath.Tun;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.Linux.Clock;
 using TunnelBox.Linux.Libc;
-using TunnelBox.Linux.Processes;
 using TunnelBox.Linux.Tracing;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
@@ -100,6 +99,11 @@ public sealed partial class TunnelDevice : ITunnel
             CryptoSelfTest.Run();
             PacketAead aead = PacketAead.Select(options.Settings.Aead);
             _ = WarmUp.Run(aead.Create);
+            if (options.TakeOver)
+            {
+                return OpenByTakeOver(options, aead, log);
+            }
+
             List<string> reports = [];
             TunnelDevice? device = null;
             TunDevice tun = OpenTun(options, sentence =>
@@ -141,6 +145,12 @@ public sealed partial class TunnelDevice : ITunnel
             _log.Verbose($"{missing}");
         }
 
+        bool tookOver = _taken is not null;
+        if (_taken is { } taken)
+        {
+            TakeUp(taken);
+        }
+
         _changer.Start();
         StartOuter();
         StartInner();
@@ -148,7 +158,7 @@ public sealed partial class TunnelDevice : ITunnel
         _health.Start();
         _watch.Start();
         _network.Start(_tun.InterfaceIndex);
-        StartMetrics();
+        StartMetrics(tookOver ? ReleasePatience : 0);
     }
 
     /// <inheritdoc/>
@@ -164,6 +174,8 @@ public sealed partial class TunnelDevice : ITunnel
             _disposed = true;
         }
 
+        _taken?.Session.Dispose();
+        _taken?.Udp?.Dispose();
         _deviceLooks?.Dispose();
         _lanLooks?.Dispose();
 
@@ -334,62 +346,6 @@ public sealed partial class TunnelDevice : ITunnel
         _ = OpenGateway();
         StartWorkers(opened);
         return 0;
-    }
-
-    private void StartWorkers(UdpSockets sockets)
-    {
-        var workers = new Worker[_tun.Ports.Count];
-        IReadOnlyList<IPort> outer = _xdp?.Ports ?? sockets.Ports;
-        IReadOnlyList<IPort> inner = _gateway?.Ports ?? _tun.Ports;
-        _tunnel.Trace.ControlRings.LocalPort = sockets.Port;
-        Array.ForEach(_taps, taps => taps.LocalPort = sockets.Port);
-        _workerCounters = [.. workers.Select((_, i) => _counters.AddBlock($"tb-worker-{i}", inner[i].Description, outer[i].Description))];
-        int[] cpus = CpusFor(workers.Length);
-        for (int i = 0; i < workers.Length; i++)
-        {
-            workers[i] = new Worker($"tb-worker-{i}", _tunnel, inner[i], outer[i], _aead.Create(), _gate, _workerCounters[i], _taps[i])
-            {
-                Mtu = _link.Mtu,
-                Cpu = i < cpus.Length ? cpus[i] : null,
-            };
-        }
-
-        _workers = workers;
-        foreach (Worker worker in workers)
-        {
-            worker.Start();
-        }
-    }
-
-    // A worker on every processor would leave handshakes and everything else of the machine to wait for it.
-    private int[] CpusFor(int workers)
-    {
-        if (!_options.Settings.PinWorkers)
-        {
-            return [];
-        }
-
-        int[] allowed = CpuAffinity.Allowed();
-        if (allowed.Length > workers)
-        {
-            return allowed;
-        }
-
-        _log.Warning($"{InterfaceName}: PinWorkers has no effect: {workers} workers need more than the {allowed.Length} processors there are");
-        return [];
-    }
-
-    private void StopWorkers()
-    {
-        Worker[] workers = _workers;
-        _workers = [];
-        foreach (Worker worker in workers)
-        {
-            worker.Dispose();
-        }
-
-        Array.ForEach(_workerCounters, _counters.Retire);
-        _workerCounters = [];
     }
 
     private void Report(string sentence)

@@ -9,4 +9,10 @@ public sealed record TunnelDeviceOptions(string InterfaceName, TunnelBoxSettings
 {
     /// <summary>Gets an open descriptor of a TUN device to adopt, or null to open one.</summary>
     public int? TunDescriptor { get; init; }
+
+    /// <summary>Gets a value indicating whether the device of a running daemon is taken over, with its sessions.</summary>
+    public bool TakeOver { get; init; }
+
+    /// <summary>Gets what orchestrators are answered, or null where the setting Health says nothing.</summary>
+    public Probes? Probes { get; init; }
 }

@@ -17,15 +17,23 @@ internal enum Command
 
     /// <summary>Say the version.</summary>
     Version,
+
+    /// <summary>Ask a running daemon how it is.</summary>
+    Probe,
+
+    /// <summary>Remove what a daemon that was killed has left.</summary>
+    CleanUp,
 }
 
 /// <summary>The command line and the variables of <c>wireguard-go</c>, read in its way.</summary>
 /// <param name="Command">What is asked for.</param>
 /// <param name="InterfaceName">The interface, for <see cref="Command.Run"/>.</param>
 /// <param name="Foreground">Whether this process itself runs the tunnel.</param>
-internal sealed record CommandLine(Command Command, string InterfaceName = "", bool Foreground = false)
+/// <param name="TakeOver">Whether a running daemon is to be taken over.</param>
+/// <param name="Word">The file of <c>--config</c>, or the question of <see cref="Command.Probe"/>.</param>
+internal sealed record CommandLine(Command Command, string InterfaceName = "", bool Foreground = false, string? Word = null, bool TakeOver = false)
 {
-    internal const string UsageLine = "Usage: tunnelbox [-f/--foreground] INTERFACE-NAME";
+    internal const string UsageLine = "Usage: tunnelbox [-f/--foreground] [-c/--config FILE] INTERFACE-NAME";
 
     internal const string HelpText = $"""
         {UsageLine}
@@ -38,7 +46,18 @@ internal sealed record CommandLine(Command Command, string InterfaceName = "", b
         network changes and when its peer has owed an answer for 135 s; after each handshake without an answer the next address
         of the name is tried. A peer that was heard from another address stays there until then.
 
+        With --config, the setting WgFile, or variables that describe a tunnel, the daemon sets the tunnel up itself, as "tunnelctl up" does: configuration,
+        addresses, DNS, routes, hooks. SIGHUP, or a change of a file that was read, applies the configuration anew; sessions that did not
+        change lose no packet, and a configuration with a fault is refused whole. It takes the tunnel down in order when it ends, within 25 s.
+
           -f, --foreground   stay in the foreground; the log goes to standard error
+          -c, --config FILE  set the tunnel up from a file of wg-quick(8); a name without a slash is looked for as "tunnelctl up" does
+          --take-over        go on in the place of the daemon that runs: interface, sockets and sessions are handed over, no peer
+                             notices; a daemon that cannot be taken over goes on
+          --probe livez|readyz|startupz INTERFACE-NAME
+                             ask the running daemon at the address of the setting Health; 0 is yes
+          --clean-up INTERFACE-NAME
+                             remove what a daemon that was killed has left: kill switch and leak guard
           --version          say the version
           --help             say this
 
@@ -47,8 +66,16 @@ internal sealed record CommandLine(Command Command, string InterfaceName = "", b
                                   with LOG_LEVEL set logs to its caller's standard error, otherwise to syslog.
           WG_PROCESS_FOREGROUND   1 is the same as -f
           WG_TUN_FD               use this open descriptor of a TUN device instead of making the interface
+          TUNNELBOX__INTERFACE__KEY, TUNNELBOX__PEERS__NUMBER__KEY
+                                  a tunnel without a file: KEY is one of the wg file's, such as PRIVATEKEY; lists have commas
+          TUNNELBOX__..._FILE     with _FILE behind any of these: the file that holds the value. It wins over the variable without,
+                                  and a wg file over both. What is in force, and where it comes from, is said at the start, without secrets.
+          TUNNELBOX__SETTING      a setting of tunnelbox.json(5)
+          NOTIFY_SOCKET, WATCHDOG_USEC
+                                  the service manager hears when the tunnel is up, reloads, stops, and that its threads move
 
-        Exit codes: 0 started, or ended as asked; 1 could not start; 2 a setting is wrong; 70 a defect.
+        Exit codes: 0 started, or ended as asked, or a probe's yes; 1 could not start, or a probe's no; 2 a file, variable or setting is
+        wrong; 70 a defect, or a stop that took too long; 128 and above: ended by a signal.
         """;
 
     /// <summary>Reads the arguments.</summary>
@@ -64,13 +91,46 @@ internal sealed record CommandLine(Command Command, string InterfaceName = "", b
                 return new CommandLine(Command.Version);
             case ["--help"] or ["-h"]:
                 return new CommandLine(Command.Help);
-            case ["-f" or "--foreground", string name]:
-                return new CommandLine(Command.Run, Checked(name), Foreground: true);
-            case [not ("-f" or "--foreground") and string name]:
-                return new CommandLine(Command.Run, Checked(name), foregroundVariable == "1");
+            case ["--probe", string probe, string name]:
+                return Probes.Names.Contains(probe)
+                    ? new CommandLine(Command.Probe, Checked(name), Word: probe)
+                    : throw new StartException($"There is no probe \"{probe}\": {string.Join(", ", Probes.Names)} are allowed.");
+            case ["--clean-up", string name]:
+                return new CommandLine(Command.CleanUp, Checked(name));
             default:
-                return new CommandLine(Command.Usage);
+                return Run(arguments, foregroundVariable == "1");
         }
+    }
+
+    private static CommandLine Run(IReadOnlyList<string> arguments, bool foreground)
+    {
+        string? name = null, file = null;
+        bool takeOver = false;
+        for (int i = 0; i < arguments.Count; i++)
+        {
+            switch (arguments[i])
+            {
+                // The name comes last, as in wireguard-go.
+                case var _ when name is not null:
+                    return new CommandLine(Command.Usage);
+                case "-f" or "--foreground":
+                    foreground = true;
+                    break;
+                case "--take-over":
+                    takeOver = true;
+                    break;
+                case "-c" or "--config" when file is null && i + 1 < arguments.Count:
+                    file = arguments[++i];
+                    break;
+                case "-c" or "--config":
+                    return new CommandLine(Command.Usage);
+                case var word:
+                    name = Checked(word);
+                    break;
+            }
+        }
+
+        return name is null ? new CommandLine(Command.Usage) : new CommandLine(Command.Run, name, foreground, file, takeOver);
     }
 
     /// <summary>Reads a variable that names a descriptor.</summary>

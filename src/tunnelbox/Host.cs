@@ -1,6 +1,10 @@
 using TunnelBox.Configuration;
+using TunnelBox.Control;
+using TunnelBox.Control.Quick;
+using TunnelBox.Linux.Netlink;
 using TunnelBox.Linux.Processes;
 using TunnelBox.Service;
+using TunnelBox.Service.Metrics;
 using LogLevel = TunnelBox.Service.LogLevel;
 
 namespace TunnelBox.Daemon;
@@ -11,9 +15,10 @@ internal static class Host
     /// <summary>Runs the tunnel until it ends.</summary>
     /// <param name="options">What this run is told.</param>
     /// <param name="logLevel">The value of <c>LOG_LEVEL</c>.</param>
+    /// <param name="file">The file of <c>--config</c>, or null.</param>
     /// <returns>The exit code.</returns>
     /// <exception cref="StartException">It could not start.</exception>
-    internal static int Run(LifecycleOptions options, string? logLevel)
+    internal static int Run(LifecycleOptions options, string? logLevel, string? file)
     {
         bool background = options.Readiness is not null;
         _ = ProcessLimits.DisableCoreDumps();
@@ -21,15 +26,79 @@ internal static class Host
         StartChecks.Run(options);
         TunnelBoxSettings settings = Settings(options.InterfaceName);
         using Log log = new(Level(logLevel, settings), Sink(options.InterfaceName, background && string.IsNullOrEmpty(logLevel)));
+        // A path counts from where the daemon was started.
+        file = FileOf(file, settings) is { } path ? Path.GetFullPath(path) : null;
         if (background)
         {
             // A daemon must not keep a file system busy that it happened to be started from.
             Directory.SetCurrentDirectory("/");
         }
 
-        options = options with { SocketDirectory = settings.UapiDirectory, RuntimeDirectory = settings.RuntimeDirectory };
+        using SystemdNotifier? notifier = SystemdNotifier.Open(
+            Environment.GetEnvironmentVariable(SystemdNotifier.SocketVariable), Environment.GetEnvironmentVariable("WATCHDOG_USEC"), Environment.GetEnvironmentVariable("WATCHDOG_PID"));
+        // Hooks are not the service.
+        Environment.SetEnvironmentVariable(SystemdNotifier.SocketVariable, null);
+        using Appliance? appliance = Appliance.Load(
+            options.InterfaceName, file, TunnelConfiguration.Environment(), settings, log, notifier);
+        appliance?.Guard();
+        options = options with
+        {
+            SocketDirectory = settings.UapiDirectory,
+            RuntimeDirectory = settings.RuntimeDirectory,
+            Appliance = appliance,
+            Notifier = notifier,
+        };
         return new Lifecycle(options, log).Run((options, log) => TunnelDevice.Open(
-            new TunnelDeviceOptions(options.InterfaceName, settings) { TunDescriptor = options.TunDescriptor }, log));
+            new TunnelDeviceOptions(options.InterfaceName, settings) { TunDescriptor = options.TunDescriptor, Probes = options.Probes, TakeOver = options.TakeOver }, log));
+    }
+
+    /// <summary>Asks a running daemon how it is.</summary>
+    /// <param name="interfaceName">The interface.</param>
+    /// <param name="probe">The question.</param>
+    /// <param name="answer">Receives what it says.</param>
+    /// <returns>The exit code.</returns>
+    /// <exception cref="StartException">It serves no health.</exception>
+    internal static int Probe(string interfaceName, string probe, out string answer)
+    {
+        MetricsAddress address = MetricsAddress.OfHealth(Settings(interfaceName), interfaceName)
+            ?? throw new StartException("The setting Health is off: give it an address, or \"socket\".", ExitCodes.WrongInput);
+        return Probes.TryAsk(address, probe, out answer) ? ExitCodes.Done : ExitCodes.CannotStart;
+    }
+
+    /// <summary>Removes what a daemon that was killed has left.</summary>
+    /// <param name="interfaceName">The interface.</param>
+    /// <returns>The exit code.</returns>
+    /// <exception cref="StartException">The kernel refuses.</exception>
+    internal static int CleanUp(string interfaceName)
+    {
+        try
+        {
+            using NetworkSettings settings = NetworkSettings.Open();
+            _ = new LeftOvers(settings).Remove(interfaceName);
+            _ = new KillSwitch(interfaceName).Remove();
+            return ExitCodes.Done;
+        }
+        catch (NetlinkException fault)
+        {
+            throw new StartException($"What is left could not be removed: {fault.Message}", fault);
+        }
+    }
+
+    private static string? FileOf(string? given, TunnelBoxSettings settings)
+    {
+        if (given is null || given.Contains('/'))
+        {
+            return given ?? settings.WgFile;
+        }
+
+        try
+        {
+            return QuickFile.Find(given).Path;
+        }
+        catch (Exception fault) when (fault is ControlException or UnauthorizedAccessException)
+        {
+            throw new StartException(fault.Message, ExitCodes.WrongInput);
+        }
     }
 
     private static TunnelBoxSettings Settings(string interfaceName)

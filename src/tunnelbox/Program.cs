@@ -19,6 +19,11 @@ try
             return Say(CommandLine.HelpText);
         case Command.Version:
             return Say(Version());
+        case Command.Probe:
+            int healthy = Host.Probe(name, command.Word!, out string answer);
+            return healthy == ExitCodes.Done ? Say(answer) : throw new StartException($"{command.Word}: {answer}", healthy);
+        case Command.CleanUp:
+            return Host.CleanUp(name);
         default:
             break;
     }
@@ -32,7 +37,7 @@ try
     }
 
     readiness = ReadinessNotifier.Open(Environment.GetEnvironmentVariable(BackgroundStart.ReadinessVariable));
-    return Host.Run(new LifecycleOptions(name) { TunDescriptor = tun, Readiness = readiness }, logLevel);
+    return Host.Run(new LifecycleOptions(name) { TunDescriptor = tun, Readiness = readiness, TakeOver = command.TakeOver }, logLevel, command.Word);
 }
 catch (StartException fault)
 {

@@ -57,6 +57,7 @@ internal static partial class HouseRules
         ["tests/TunnelBox.Linux.Tests/Libc/AbiTests.cs"] = "every struct of Libc/ against the C compiler",
         ["tests/TunnelBox.Protocol.Tests/CookieTests.cs"] = "a cookie's way through maker and checker",
         ["tests/TunnelBox.Service.Tests/ManualTests.cs"] = "the manuals of both programs",
+        ["tests/TunnelBox.Service.Tests/ManifestTests.cs"] = "the manifests for containers",
         ["tests/TunnelBox.Service.Tests/DaemonProcessTests.cs"] = "the program as it runs",
     };
 

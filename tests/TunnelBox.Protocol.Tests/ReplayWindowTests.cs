@@ -61,6 +61,31 @@ public sealed class ReplayWindowTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void What_was_seen_passes_on_to_the_next_process()
+    {
+        ReplayWindow old = new(), next = new();
+        Random random = new(9);
+        HashSet<ulong> seen = [];
+        for (int i = 0; i < 20_000; i++)
+        {
+            ulong counter = (ulong)(i + random.Next(3_000));
+            if (old.Accept(counter))
+            {
+                seen.Add(counter);
+            }
+        }
+
+        byte[] state = new byte[ReplayWindow.StateSize];
+        old.Export(state);
+        next.Import(state);
+        Assert.All(seen, counter => Assert.False(next.WouldAccept(counter)));
+        for (ulong counter = 0; counter < 30_000; counter++)
+        {
+            Assert.Equal(old.WouldAccept(counter), next.WouldAccept(counter));
+        }
+    }
+
+    [Fact]
     public void The_window_is_as_large_as_in_the_kernel() => Assert.Equal(8128, ReplayWindow.Size);
 
     [Fact]

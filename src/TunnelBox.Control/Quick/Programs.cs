@@ -44,6 +44,9 @@ public static class Programs
         }
     }
 
+    /// <summary>Gets a value indicating whether resolvconf(8) is installed.</summary>
+    public static bool HasResolvconf => FindInPath("resolvconf") is not null;
+
     /// <summary>Finds resolvconf(8).</summary>
     /// <returns>Its path.</returns>
     /// <exception cref="ControlException">It is not found.</exception>

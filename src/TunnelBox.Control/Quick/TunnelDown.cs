@@ -12,7 +12,16 @@ public sealed class TunnelDown(WgFile file, string interfaceName, Action<string>
     /// <summary>Milliseconds to wait for the daemon's end once its interface is gone.</summary>
     private const int DaemonPatience = 5000;
 
-    private readonly UapiClient _client = new(interfaceName);
+    /// <summary>Gets a value indicating whether the daemon itself does it: then the interface goes with the process.</summary>
+    public bool InDaemon { get; init; }
+
+    /// <summary>Gets the directory of the daemon's UAPI socket.</summary>
+    public string SocketDirectory { get; init; } = UapiSocket.DefaultDirectory;
+
+    /// <summary>Gets what takes the tunnel's DNS servers away.</summary>
+    public Action<string> UnsetDns { get; init; } = TunnelDns.Unset;
+
+    private UapiClient Client => field ??= new UapiClient(interfaceName, SocketDirectory);
 
     /// <summary>Does it.</summary>
     /// <exception cref="ControlException">No daemon serves the interface, or a step failed.</exception>
@@ -20,7 +29,7 @@ public sealed class TunnelDown(WgFile file, string interfaceName, Action<string>
     public void Run()
     {
         using NetworkSettings settings = NetworkSettings.Open();
-        using DeviceState device = _client.Get();
+        using DeviceState device = Client.Get();
         Hooks(file.Interface.PreDown, "PreDown");
         if (file.Interface.SaveConfig)
         {
@@ -30,16 +39,20 @@ public sealed class TunnelDown(WgFile file, string interfaceName, Action<string>
         UndoStack rest = new(note);
         LeakGuard guard = new(settings, interfaceName);
         rest.Push(guard.Remove);
-        rest.Push(() => DeleteLink(settings, interfaceName));
-        rest.Push(() => new TunnelRoutes(settings, _client, rest, guard).Remove(device, file.Interface.Table));
+        if (!InDaemon)
+        {
+            rest.Push(() => DeleteLink(settings, interfaceName));
+        }
+
+        rest.Push(() => new TunnelRoutes(settings, Client, rest, guard).Remove(device, file.Interface.Table));
         if (file.Interface.DnsServers.Count > 0)
         {
-            rest.Push(() => TunnelDns.Unset(interfaceName));
+            rest.Push(() => UnsetDns(interfaceName));
         }
 
         // One step that fails must not keep the others from being done.
         rest.Run();
-        if (settings.FindLink(interfaceName) is not null)
+        if (!InDaemon && settings.FindLink(interfaceName) is not null)
         {
             throw new ControlException($"{interfaceName}: the interface could not be deleted.");
         }

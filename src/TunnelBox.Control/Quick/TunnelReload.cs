@@ -1,5 +1,6 @@
 using System.Net;
 using TunnelBox.Configuration;
+using TunnelBox.Crypto;
 using TunnelBox.Linux.Netlink;
 
 namespace TunnelBox.Control.Quick;
@@ -18,7 +19,14 @@ namespace TunnelBox.Control.Quick;
 public sealed class TunnelReload(WgFile file, string interfaceName, Action<string> note)
 {
     private readonly UndoStack _undo = new(note);
-    private readonly UapiClient _client = new(interfaceName);
+
+    /// <summary>Gets the directory of the daemon's UAPI socket.</summary>
+    public string SocketDirectory { get; init; } = UapiSocket.DefaultDirectory;
+
+    /// <summary>Gets the endpoints that the file gave before, where that is known: one that it gives still does not move a peer that has roamed since.</summary>
+    public IReadOnlyDictionary<PublicKey, HostPort>? EndpointsBefore { get; init; }
+
+    private UapiClient Client => field ??= new UapiClient(interfaceName, SocketDirectory);
 
     /// <summary>Gets what resolved the file's endpoints.</summary>
     public EndpointResolver Names { get; } = new(note);
@@ -29,7 +37,7 @@ public sealed class TunnelReload(WgFile file, string interfaceName, Action<strin
     public void Run()
     {
         using NetworkSettings settings = NetworkSettings.Open();
-        using DeviceState before = _client.Get();
+        using DeviceState before = Client.Get();
         Link link = settings.FindLink(interfaceName) ?? throw new ControlException($"{interfaceName}: there is no such interface in this network namespace.");
         // Everything that the file can be wrong in is found here, before the first step.
         DeviceChange change = Change(before);
@@ -39,9 +47,9 @@ public sealed class TunnelReload(WgFile file, string interfaceName, Action<strin
             // Taken back last, when the interface has its old addresses again.
             _undo.Push(() => guard.Renew(link, before.FirewallMark));
             Addresses(settings, link);
-            _client.Set(change);
+            Client.Set(change);
             _undo.Push(() => Restore(before));
-            using DeviceState after = _client.Get();
+            using DeviceState after = Client.Get();
             Mtu(settings, link);
             Routes(settings, link, guard, before, after);
             guard.Renew(link, after.FirewallMark);
@@ -68,14 +76,38 @@ public sealed class TunnelReload(WgFile file, string interfaceName, Action<strin
             change.ListenPort = null;
         }
 
+        KeepRoamed(change, before);
         return change;
+    }
+
+    private void KeepRoamed(DeviceChange change, DeviceState before)
+    {
+        if (EndpointsBefore is null)
+        {
+            return;
+        }
+
+        Dictionary<PublicKey, HostPort> given = [];
+        foreach (WgPeer peer in file.Peers.Where(peer => peer.Endpoint is not null))
+        {
+            given[peer.PublicKey] = peer.Endpoint!.Value;
+        }
+
+        HashSet<PublicKey> reached = [.. before.Peers.Where(peer => peer.Endpoint is not null).Select(peer => peer.PublicKey)];
+        foreach (PeerChange peer in change.Peers.Where(peer => reached.Contains(peer.PublicKey)))
+        {
+            if (given.TryGetValue(peer.PublicKey, out HostPort now) && EndpointsBefore.TryGetValue(peer.PublicKey, out HostPort then) && now == then)
+            {
+                peer.Endpoint = null;
+            }
+        }
     }
 
     private void Restore(DeviceState before)
     {
         using WgFile running = before.ToWgFile();
-        using DeviceState now = _client.Get();
-        _client.Set(WgFileChange.Sync(running, now, new EndpointResolver(note)));
+        using DeviceState now = Client.Get();
+        Client.Set(WgFileChange.Sync(running, now, new EndpointResolver(note)));
     }
 
     private void Addresses(NetworkSettings settings, Link link)
@@ -114,7 +146,7 @@ public sealed class TunnelReload(WgFile file, string interfaceName, Action<strin
         HashSet<IPNetwork> wanted = [.. after.Peers.SelectMany(peer => peer.AllowedIps)];
         // The route that an address brings along is the address's, even where an allowed IP has the same prefix.
         HashSet<IPNetwork> ofAddresses = [.. settings.Addresses(link).Select(address => Prefix(address.Address, address.PrefixLength))];
-        TunnelRoutes routes = new(settings, _client, _undo, guard);
+        TunnelRoutes routes = new(settings, Client, _undo, guard);
         HashSet<IPNetwork> gone = [.. old.Except(wanted)];
         if (gone.Any(network => network.PrefixLength == 0))
         {

@@ -14,7 +14,15 @@ namespace TunnelBox.Control.Quick;
 public sealed class TunnelUp(WgFile file, string interfaceName, Action<string> note, Func<bool> cancelled)
 {
     private readonly UndoStack _undo = new(note);
-    private readonly UapiClient _client = new(interfaceName);
+
+    /// <summary>Gets a value indicating whether the daemon itself does it: then the interface is there and is nobody's else to delete.</summary>
+    public bool InDaemon { get; init; }
+
+    /// <summary>Gets the directory of the daemon's UAPI socket.</summary>
+    public string SocketDirectory { get; init; } = UapiSocket.DefaultDirectory;
+
+    /// <summary>Gets what sets the tunnel's DNS servers.</summary>
+    public Action<WgInterface, string, UndoStack> SetDns { get; init; } = TunnelDns.Set;
 
     /// <summary>Gets what resolved the file's endpoints.</summary>
     public EndpointResolver Names { get; } = new(note, cancelled);
@@ -22,13 +30,15 @@ public sealed class TunnelUp(WgFile file, string interfaceName, Action<string> n
     /// <summary>Gets the MTU in bytes that was derived because the file gives none; null where it gives one.</summary>
     public int? DerivedMtu { get; private set; }
 
+    private UapiClient Client => field ??= new UapiClient(interfaceName, SocketDirectory);
+
     /// <summary>Does it.</summary>
     /// <exception cref="ControlException">A step failed; everything was taken back.</exception>
     /// <exception cref="NetlinkException">The kernel refused a step; everything was taken back.</exception>
     public void Run()
     {
         using NetworkSettings settings = NetworkSettings.Open();
-        if (settings.FindLink(interfaceName) is not null)
+        if (!InDaemon && settings.FindLink(interfaceName) is not null)
         {
             throw new ControlException($"{interfaceName}: the interface exists already; take it down first with \"tunnelctl down {interfaceName}\".");
         }
@@ -47,14 +57,18 @@ public sealed class TunnelUp(WgFile file, string interfaceName, Action<string> n
     private void Steps(NetworkSettings settings)
     {
         Hooks(file.Interface.PreUp, "PreUp");
-        _undo.Push(() => TunnelDown.DeleteLink(settings, interfaceName));
-        Programs.StartDaemon(interfaceName);
+        if (!InDaemon)
+        {
+            _undo.Push(() => TunnelDown.DeleteLink(settings, interfaceName));
+            Programs.StartDaemon(interfaceName);
+        }
+
         Link link = settings.FindLink(interfaceName)
             ?? throw new ControlException($"{interfaceName}: the daemon made no interface in this network namespace; look at its log.");
         Checkpoint();
 
         DeviceChange change = WgFileChange.Replace(file, Names);
-        _client.Set(change);
+        Client.Set(change);
         Checkpoint();
 
         foreach (InterfaceAddress address in file.Interface.Addresses)
@@ -62,14 +76,14 @@ public sealed class TunnelUp(WgFile file, string interfaceName, Action<string> n
             settings.AddAddress(link, address.Address, address.PrefixLength);
         }
 
-        using (DeviceState device = _client.Get())
+        using (DeviceState device = Client.Get())
         {
             DerivedMtu = file.Interface.Mtu is null ? TunnelMtu.Derive(settings, device) : null;
             settings.SetMtu(link, file.Interface.Mtu ?? DerivedMtu!.Value);
             settings.SetUp(link, true);
             Checkpoint();
-            TunnelDns.Set(file.Interface, interfaceName, _undo);
-            new TunnelRoutes(settings, _client, _undo, new LeakGuard(settings, interfaceName)).Add(link, device, file.Interface.Table);
+            SetDns(file.Interface, interfaceName, _undo);
+            new TunnelRoutes(settings, Client, _undo, new LeakGuard(settings, interfaceName)).Add(link, device, file.Interface.Table);
         }
 
         Hooks(file.Interface.PostUp, "PostUp");

@@ -149,6 +149,30 @@ public sealed unsafe class TunDevice : IDisposable
         }
     }
 
+    /// <summary>Takes over all queues of a TUN interface from another process that used them in our way.</summary>
+    /// <param name="queues">The queues, owned from now on, also on failure.</param>
+    /// <param name="offloads">Whether to use offloads.</param>
+    /// <param name="report">As <see cref="TunOptions.Report"/>.</param>
+    /// <returns>The device.</returns>
+    /// <exception cref="PortException">With one sentence.</exception>
+    public static TunDevice Adopt(FileDescriptor[] queues, bool offloads, Action<string>? report)
+    {
+        ArgumentNullException.ThrowIfNull(queues);
+        var inForce = new TunOffloads(report);
+        string name = TunControl.ReadName(queues[0], out int flags);
+        if (name.Length == 0 || (flags & Definitions.IFF_VNET_HDR) == 0)
+        {
+            Array.ForEach(queues, queue => queue.Dispose());
+            throw new PortException("What was handed over is no TUN interface with virtio headers.", Definitions.EINVAL);
+        }
+
+        TunControl.Negotiate(queues[0], inForce, offloads);
+        return new TunDevice(queues, inForce);
+    }
+
+    /// <summary>Gets the queues' descriptors, to hand over; they stay this object's.</summary>
+    public IReadOnlyList<FileDescriptor> Queues => _queues;
+
     /// <summary>Sets the MTU.</summary>
     /// <param name="mtu">In bytes, 68 to 65,535.</param>
     /// <returns>0, or −errno.</returns>

@@ -168,8 +168,18 @@ internal static unsafe class UdpBinder
         Grow(socket, Definitions.SO_RCVBUFFORCE, Definitions.SO_RCVBUF, options.BufferBytes);
         Grow(socket, Definitions.SO_SNDBUFFORCE, Definitions.SO_SNDBUF, options.BufferBytes);
 
-        if (!options.Offloads)
+        Offer(socket, offloads, options.Offloads);
+    }
+
+    /// <summary>Finds out which offloads a socket has, and turns on what is wanted.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="offloads">Told what the kernel offers.</param>
+    /// <param name="wanted">Whether they are wanted.</param>
+    internal static void Offer(FileDescriptor socket, UdpOffloads offloads, bool wanted)
+    {
+        if (!wanted)
         {
+            _ = LibC.setsockopt(socket.Value, Definitions.SOL_UDP, Definitions.UDP_GRO, 0);
             return;
         }
 

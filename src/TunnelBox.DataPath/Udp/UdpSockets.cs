@@ -74,6 +74,34 @@ public sealed unsafe class UdpSockets : IDisposable
         return new UdpSockets(number, ports);
     }
 
+    /// <summary>Takes over the sockets of a port from another process that opened them in our way.</summary>
+    /// <param name="port">The port number.</param>
+    /// <param name="sockets">For each queue its IPv4 and its IPv6 socket; owned from now on.</param>
+    /// <param name="offloads">Whether messages may hold several datagrams.</param>
+    /// <param name="report">As <see cref="UdpSocketOptions.Report"/>.</param>
+    /// <returns>The sockets.</returns>
+    public static UdpSockets Adopt(ushort port, FileDescriptor?[] sockets, bool offloads, Action<string>? report)
+    {
+        ArgumentNullException.ThrowIfNull(sockets);
+        var inForce = new UdpOffloads(report);
+        foreach (FileDescriptor socket in sockets.OfType<FileDescriptor>())
+        {
+            UdpBinder.Offer(socket, inForce, offloads);
+        }
+
+        var ports = new UdpPort[sockets.Length / 2];
+        for (int i = 0; i < ports.Length; i++)
+        {
+            ports[i] = new UdpPort(port, sockets[2 * i], sockets[(2 * i) + 1], inForce);
+        }
+
+        return new UdpSockets(port, ports);
+    }
+
+    /// <summary>Gives the sockets, to hand over: for each queue the IPv4 and the IPv6 one, null where there is none. They stay this object's.</summary>
+    /// <returns>The sockets.</returns>
+    public IReadOnlyList<FileDescriptor?> All() => [.. _ports.SelectMany(port => new[] { port.Socket(isIPv6: false), port.Socket(isIPv6: true) })];
+
     /// <summary>Changes the mark of outgoing packets on every socket.</summary>
     /// <param name="mark">The mark; 0 for none.</param>
     /// <returns>0, or −errno (EPERM without CAP_NET_ADMIN).</returns>

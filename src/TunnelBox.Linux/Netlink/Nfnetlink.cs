@@ -72,6 +72,11 @@ internal static class Nfnetlink
     public const ushort NFTA_LOOKUP_SREG = 2;
     public const ushort NFTA_LOOKUP_DREG = 3;
     public const ushort NFTA_LOOKUP_FLAGS = 5;
+    public const ushort NFTA_BITWISE_SREG = 1;
+    public const ushort NFTA_BITWISE_DREG = 2;
+    public const ushort NFTA_BITWISE_LEN = 3;
+    public const ushort NFTA_BITWISE_MASK = 4;
+    public const ushort NFTA_BITWISE_XOR = 5;
     public const ushort NFTA_IMMEDIATE_DREG = 1;
     public const ushort NFTA_IMMEDIATE_DATA = 2;
 
@@ -81,9 +86,11 @@ internal static class Nfnetlink
     public const uint NFT_CMP_NEQ = 1;
     public const uint NFT_META_MARK = 3;
     public const uint NFT_META_IIFNAME = 6;
+    public const uint NFT_META_OIFNAME = 7;
     public const uint NFT_META_L4PROTO = 16;
     public const uint NFT_CT_MARK = 3;
     public const uint NFT_PAYLOAD_NETWORK_HEADER = 1;
+    public const uint NFT_PAYLOAD_TRANSPORT_HEADER = 2;
     public const uint NFT_FIB_RESULT_ADDRTYPE = 3;
     public const uint NFTA_FIB_F_SADDR = 1;
     public const uint NFT_SET_INTERVAL = 4;
@@ -91,6 +98,7 @@ internal static class Nfnetlink
     public const uint NFT_SET_ELEM_CATCHALL = 2;
     public const uint NFT_LOOKUP_F_INV = 1;
     public const uint NF_DROP = 0;
+    public const uint NF_ACCEPT = 1;
     public const int IFNAMSIZ = 16;
 
     /// <summary>struct nfgenmsg; the last field is in network order.</summary>

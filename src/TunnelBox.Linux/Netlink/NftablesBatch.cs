@@ -8,6 +8,12 @@ public enum NftablesHook
     /// <summary>Every packet that comes in, before it is routed.</summary>
     Prerouting = 0,
 
+    /// <summary>Every packet that passes through, after it was routed.</summary>
+    Forward = 2,
+
+    /// <summary>Every packet of this machine's own, after it was routed.</summary>
+    Output = 3,
+
     /// <summary>Every packet that goes out, after it was routed.</summary>
     Postrouting = 4,
 }
