@@ -82,6 +82,8 @@ public sealed partial class TunnelDevice
     private void TakeUp(Taken taken)
     {
         byte[]? frame = null;
+        // All that takes time, before the old process stops.
+        Worker[] workers = taken.Udp is null ? [] : MakeWorkers(taken.Udp);
         long began = Stopwatch.GetTimestamp();
         try
         {
@@ -100,11 +102,8 @@ public sealed partial class TunnelDevice
                     throw new IOException("it says something else than go");
                 }
 
-                if (taken.Udp is { } sockets)
-                {
-                    _sockets = sockets;
-                    StartWorkers(sockets);
-                }
+                _sockets = taken.Udp;
+                Run(workers);
             }
 
             _log.Info($"{InterfaceName}: {_tunnel.PeerCount} peers with their sessions were taken over; nothing moved for {Stopwatch.GetElapsedTime(began).TotalMilliseconds:F1} ms");
@@ -116,6 +115,11 @@ public sealed partial class TunnelDevice
         finally
         {
             CryptographicOperations.ZeroMemory(frame);
+            if (_workers.Length == 0)
+            {
+                Array.ForEach(workers, static worker => worker.Dispose());
+            }
+
             taken.Session.Dispose();
             _taken = null;
         }

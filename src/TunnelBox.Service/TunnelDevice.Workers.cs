@@ -7,7 +7,18 @@ namespace TunnelBox.Service;
 /// <content>The threads that move packets.</content>
 public sealed partial class TunnelDevice
 {
-    private void StartWorkers(UdpSockets sockets)
+    private void StartWorkers(UdpSockets sockets) => Run(MakeWorkers(sockets));
+
+    private void Run(Worker[] workers)
+    {
+        _workers = workers;
+        foreach (Worker worker in workers)
+        {
+            worker.Start();
+        }
+    }
+
+    private Worker[] MakeWorkers(UdpSockets sockets)
     {
         var workers = new Worker[_tun.Ports.Count];
         IReadOnlyList<IPort> outer = _xdp?.Ports ?? sockets.Ports;
@@ -25,11 +36,7 @@ public sealed partial class TunnelDevice
             };
         }
 
-        _workers = workers;
-        foreach (Worker worker in workers)
-        {
-            worker.Start();
-        }
+        return workers;
     }
 
     // A worker on every processor would leave handshakes and everything else of the machine to wait for it.

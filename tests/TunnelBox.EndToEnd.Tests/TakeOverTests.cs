@@ -29,7 +29,7 @@ public class TakeOverTests(ITestOutputHelper output) : EndToEndTest(output, 90)
             await next.WaitForOutputAsync("is up.", Lab.Deadline);
             Assert.Equal(0, (await old.WaitAsync(Lab.Deadline)).ExitCode);
             Assert.Contains($"process {next.Id} has taken over", old.Error, StringComparison.Ordinal);
-            silences.Add(double.Parse(Regex.Match(next.Error, "nothing moved for ([0-9.]+) ms").Groups[1].Value, CultureInfo.InvariantCulture));
+            silences.Add(double.Parse(Regex.Match(next.Error, "nothing moved for (?<ms>[0-9.]+) ms", RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(5)).Groups["ms"].Value, CultureInfo.InvariantCulture));
             old = next;
         }
 

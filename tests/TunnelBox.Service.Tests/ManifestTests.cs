@@ -61,7 +61,7 @@ public sealed class ManifestTests
     public void Variables_of_the_manifests_are_ones_that_the_daemon_knows()
     {
         string text = string.Join('\n', Directory.GetFiles(s_folder, "*.yaml", SearchOption.AllDirectories).Append(Path.Combine(Root(), "configs/compose.yaml")).Select(File.ReadAllText));
-        string[] names = [.. Regex.Matches(text, "TUNNELBOX__[A-Z0-9_]+").Select(match => match.Value).Distinct()];
+        string[] names = [.. Regex.Matches(text, "TUNNELBOX__[A-Z0-9_]+", RegexOptions.None, TimeSpan.FromSeconds(5)).Select(match => match.Value).Distinct()];
         Assert.NotEmpty(names);
         foreach (string name in names.Where(name => !TunnelVariables.AreGiven(new Dictionary<string, string> { [name] = string.Empty })))
         {
