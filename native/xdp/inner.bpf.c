@@ -5,44 +5,13 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "hints.h"
 
-#define ETHERTYPE_IPV4 0x0800
-#define ETHERTYPE_IPV6 0x86DD
 #define DO_NOT_FRAGMENT 0x4000
-#define HOP_BY_HOP 0
 // What a chunk of 4 KiB holds behind the 304 bytes that stay free, less 32 for what sealing appends.
 #define LARGEST_FRAME 3760
 #define KERNEL 0
 #define TUNNEL 1
-
-struct ethernet {
-    __u16 destination[3];
-    __u16 source[3];
-    __be16 type;
-};
-
-struct ipv4 {
-    __u8 version_length;
-    __u8 traffic_class;
-    __be16 length;
-    __be16 identification;
-    __be16 fragment;
-    __u8 ttl;
-    __u8 protocol;
-    __be16 checksum;
-    __u8 source[4];
-    __u8 destination[4];
-};
-
-struct ipv6 {
-    __u8 version_class;
-    __u8 class_flow[3];
-    __be16 length;
-    __u8 next;
-    __u8 hop_limit;
-    __u8 source[16];
-    __u8 destination[16];
-};
 
 // The Ethernet address that a router is addressed by, and the largest packet in bytes that the tunnel takes unbroken.
 struct gateway {
@@ -60,7 +29,7 @@ struct {
 // Whose a destination is: KERNEL or TUNNEL; what no prefix covers is the kernel's.
 struct prefix4 {
     __u32 length;
-    __u8 address[4];
+    __be32 address;
 };
 
 struct {
@@ -92,51 +61,43 @@ struct {
     __type(value, __u32);
 } sockets SEC(".maps");
 
+// RFC 1812, section 5.3.7: this network, loopback and multicast are no sources; nor destinations, nor is link-local.
+static __always_inline int is_routed4(__be32 address)
+{
+    __u32 number = bpf_ntohl(address);
+    __u32 first = number >> 24;
+    return first != 0 && first != 127 && first < 224 && number >> 16 != 0xA9FE;
+}
+
+// RFC 4291, section 2.5: unspecified, loopback, IPv4-mapped and link-local addresses and multicast are never routed.
+static __always_inline int is_routed6(const __be32 *address)
+{
+    __u32 first = bpf_ntohl(address[0]);
+    return first != 0 && first >> 24 != 0xFF && first >> 22 != 0xFE80 >> 6;
+}
+
 static __always_inline __u32 *ipv4_owner(struct ipv4 *ip, void *end, __u16 mtu)
 {
-    if ((void *)(ip + 1) > end || ip->version_length != 0x45) {
-        return 0;
-    }
-
-    __u32 length = bpf_ntohs(ip->length);
-    if (length < sizeof(*ip) || length > end - (void *)ip) {
+    if ((void *)(ip + 1) > end) {
         return 0;
     }
 
     // The kernel breaks up what is too large and may be broken up.
-    if (length > mtu && !(ip->fragment & bpf_htons(DO_NOT_FRAGMENT))) {
+    if (bpf_ntohs(ip->length) > mtu && !(ip->fragment & bpf_htons(DO_NOT_FRAGMENT))) {
         return 0;
     }
 
-    // RFC 1812, section 5.3.7: this network, loopback and multicast are no sources; nor destinations, nor is link-local.
-    __u8 from = ip->source[0];
-    __u8 to = ip->destination[0];
-    if (from == 0 || from == 127 || from >= 224 || to == 0 || to == 127 || to >= 224
-        || (from == 169 && ip->source[1] == 254) || (to == 169 && ip->destination[1] == 254)) {
+    if (!is_routed4(ip->source) || !is_routed4(ip->destination)) {
         return 0;
     }
 
-    struct prefix4 key = { .length = 32 };
-    __builtin_memcpy(key.address, ip->destination, sizeof(key.address));
+    struct prefix4 key = { .length = 32, .address = ip->destination };
     return bpf_map_lookup_elem(&owners4, &key);
 }
 
 static __always_inline __u32 *ipv6_owner(struct ipv6 *ip, void *end)
 {
-    if ((void *)(ip + 1) > end || ip->version_class >> 4 != 6 || ip->next == HOP_BY_HOP) {
-        return 0;
-    }
-
-    if ((long)sizeof(*ip) + bpf_ntohs(ip->length) > end - (void *)ip) {
-        return 0;
-    }
-
-    // RFC 4291, section 2.5: unspecified, loopback, IPv4-mapped and link-local addresses and multicast are never routed.
-    __u8 from = ip->source[0];
-    __u8 to = ip->destination[0];
-    if (!(from | ip->source[1] | ip->source[2] | ip->source[3]) || !(to | ip->destination[1] | ip->destination[2] | ip->destination[3])
-        || from == 0xFF || to == 0xFF
-        || (from == 0xFE && (ip->source[1] & 0xC0) == 0x80) || (to == 0xFE && (ip->destination[1] & 0xC0) == 0x80)) {
+    if ((void *)(ip + 1) > end || ip->next == PROTOCOL_HOP_BY_HOP || !is_routed6(ip->source) || !is_routed6(ip->destination)) {
         return 0;
     }
 
@@ -145,33 +106,74 @@ static __always_inline __u32 *ipv6_owner(struct ipv6 *ip, void *end)
     return bpf_map_lookup_elem(&owners6, &key);
 }
 
-SEC("xdp")
-int inner(struct xdp_md *context)
+// Global for the same reason as hints_skip.
+__attribute__((noinline)) int dissect_frame(struct xdp_md *context, struct hints *hints)
+{
+    if (!hints) {
+        return 0;
+    }
+
+    void *network, *transport;
+    hints_dissect(context, (void *)(long)context->data, (void *)(long)context->data_end, hints, &network, &transport);
+    return 0;
+}
+
+static __always_inline int take(struct xdp_md *context, int bound)
 {
     void *end = (void *)(long)context->data_end;
-    struct ethernet *ethernet = (void *)(long)context->data;
-    if ((void *)(ethernet + 1) > end || end - (void *)ethernet > LARGEST_FRAME) {
+    __u16 *destination = (void *)(long)context->data;
+    if ((void *)destination + sizeof(struct ethernet) > end || end - (void *)destination > LARGEST_FRAME) {
         return XDP_PASS;
     }
 
     __u32 zero = 0;
     struct gateway *gateway = bpf_map_lookup_elem(&gateways, &zero);
-    if (!gateway || ethernet->destination[0] != gateway->address[0] || ethernet->destination[1] != gateway->address[1]
-        || ethernet->destination[2] != gateway->address[2]) {
+    if (!gateway || destination[0] != gateway->address[0] || destination[1] != gateway->address[1] || destination[2] != gateway->address[2]) {
         return XDP_PASS;
     }
 
+    struct hints hints = {};
+    dissect_frame(context, &hints);
+    end = (void *)(long)context->data_end;
+    if (!(hints.present & HINT_NETWORK) || hints.tags) {
+        return XDP_PASS;
+    }
+
+    // Without tags the IP header stands behind the Ethernet header.
+    void *network = (void *)(long)context->data + sizeof(struct ethernet);
     __u32 *owner = 0;
-    if (ethernet->type == bpf_htons(ETHERTYPE_IPV4)) {
-        owner = ipv4_owner((void *)(ethernet + 1), end, gateway->mtu);
-    } else if (ethernet->type == bpf_htons(ETHERTYPE_IPV6)) {
-        owner = ipv6_owner((void *)(ethernet + 1), end);
+    if (hints.version == 6) {
+        owner = ipv6_owner(network, end);
+    } else if (!(hints.present & HINT_OPTIONS)) {
+        owner = ipv4_owner(network, end, gateway->mtu);
     }
 
     if (!owner || *owner != TUNNEL) {
         return XDP_PASS;
     }
 
+    hints_complete(context, &hints, bound);
+
+    // Without room for them the frame goes alone, and its reader looks for itself.
+    hints_write(context, &hints);
+
     // No socket on this queue: the flags are the verdict.
     return bpf_redirect_map(&sockets, context->rx_queue_index, XDP_PASS);
 }
+
+// For any device and mode.
+SEC("xdp")
+int inner(struct xdp_md *context)
+{
+    return take(context, 0);
+}
+
+// For one device that it is bound to, which is asked for what it knows.
+SEC("xdp")
+int inner_bound(struct xdp_md *context)
+{
+    return take(context, 1);
+}
+
+// The kernel lends functions of its own only to programs whose licence goes with its.
+char licence[] SEC("license") = "Dual MIT/GPL";

@@ -14,6 +14,9 @@
 #define CONTROL_COMPLETE 2        // every receiver index in use stands in `sessions`, so any other is nobody's
 #define CONTROL_UNDER_LOAD 4      // handshakes must prove their address first
 
+// A queue or worker that does not matter.
+#define ANY 0xFFFF
+
 // 2^26 ns are 67 ms: long enough that the budget of one is not all rounding, short enough that a burst soon ends.
 #define WINDOW_SHIFT 26
 
@@ -36,9 +39,13 @@ struct address_key {
 };
 
 struct session {
-    __u32 mark;  // the first four bytes of the peer's public key
+    __u32 mark;       // the first four bytes of the peer's public key
+    __u16 queue;      // where a card was told to send its packets, or ANY
+    __u16 worker;     // whose it is, or ANY
+    __u64 packets;    // data messages taken
+    __u64 elsewhere;  // those of them that came in by another queue than `queue`
+    __u32 seen;       // the queue of the last of these
     __u32 reserved;
-    __u64 packets;  // data messages taken
 };
 
 struct control {
@@ -232,6 +239,10 @@ static __always_inline int take(struct xdp_md *context, int bound)
             hints.present |= HINT_MARK;
             if (hints.message == 4) {
                 __sync_fetch_and_add(&session->packets, 1);
+                if (session->queue != ANY && session->queue != context->rx_queue_index) {
+                    __sync_fetch_and_add(&session->elsewhere, 1);
+                    session->seen = context->rx_queue_index;
+                }
             }
         } else if ((flags & CONTROL_DROP) && (flags & CONTROL_COMPLETE)) {
             return drop(hints.message == 4 ? DROP_INDEX : hints.message == 2 ? DROP_RESPONSE : DROP_COOKIE, hints.payload_length);

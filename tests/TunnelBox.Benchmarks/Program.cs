@@ -20,10 +20,19 @@ switch (args)
     case ["flood", var address, var port, var rate, var seconds]:
         Flood.Run(address, int.Parse(port, CultureInfo.InvariantCulture), int.Parse(rate, CultureInfo.InvariantCulture), int.Parse(seconds, CultureInfo.InvariantCulture));
         return 0;
+    case ["steering", "map", var file]:
+        SteeringBenchmark.RunMap(file, Console.Out);
+        return 0;
+    case ["steering", "tc", var device, var count, var batch]:
+        SteeringBenchmark.RunTrafficControl(device, int.Parse(count, CultureInfo.InvariantCulture), batch, Console.Out);
+        return 0;
+    case ["steering", "tables", var device]:
+        SteeringBenchmark.HoldTables(device);
+        return 0;
     case ["crypto", var shim, var file, "quiet" or "loaded" or "narrow", var runs]:
         CryptoReport.Run(shim, file, args[3], int.Parse(runs, CultureInfo.InvariantCulture), Console.Out);
         return 0;
     default:
-        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full|stages SIZE...|flood ADDRESS PORT RATE SECONDS|crypto SHIM FILE quiet|loaded|narrow RUNS");
+        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full|stages SIZE...|flood ADDRESS PORT RATE SECONDS|steering map FILE|steering tc DEVICE COUNT FILE|steering tables DEVICE|crypto SHIM FILE quiet|loaded|narrow RUNS");
         return 2;
 }

@@ -9,10 +9,16 @@ public sealed partial class RuleLedger
     /// <summary>Packets in wrong queues until a rule counts as having no effect: the first few may have been under way.</summary>
     private const int WrongPackets = 16;
 
-    /// <summary>A packet of a rule was seen: where it arrived must be where the rule says.</summary>
+    /// <summary>Rules that are compared before others get their turn at the ledger.</summary>
+    private const int Slice = 4096;
+
+    private readonly Lock _auditGate = new();
+
+    /// <summary>Packets of a rule were seen: where they arrived must be where the rule says.</summary>
     /// <param name="match">Which rule.</param>
-    /// <param name="queue">The receive queue that its hints report.</param>
-    public void Observe(uint match, ushort queue)
+    /// <param name="queue">The receive queue that their hints report.</param>
+    /// <param name="packets">How many.</param>
+    public void Observe(uint match, ushort queue, int packets = 1)
     {
         lock (_gate)
         {
@@ -23,9 +29,15 @@ public sealed partial class RuleLedger
 
             if (entry.Rule.Queue == queue)
             {
+                entry.Hits += packets;
                 entry.Wrong = 0;
+                return;
             }
-            else if (++entry.Wrong >= WrongPackets)
+
+            entry.Misses += packets;
+            entry.Seen = queue;
+            entry.Wrong += packets;
+            if (entry.Wrong >= WrongPackets && entry.State is RuleState.Acknowledged or RuleState.Verified)
             {
                 Withdraw(entry, 0);
             }
@@ -34,48 +46,46 @@ public sealed partial class RuleLedger
 
     /// <summary>
     /// Compares what the backend holds with what is wanted: what is missing is sent again, at last given up; what nobody wants is
-    /// removed; and where room is short, the busiest of those without a place take it from those that are much less busy.
+    /// removed; and where room is short, the busiest of those without a place take it from those that are much less busy. Rules that
+    /// change while the backend is read are left to the next time. Nobody waits for the reading, nor for long for the comparing.
     /// </summary>
     /// <returns>0, or −errno where the backend could not be read.</returns>
     public int Audit()
     {
-        lock (_gate)
+        lock (_auditGate)
         {
-            Collect();
-            List<HeldRule> held = [];
-            int error = backend.Dump(held);
-            if (error < 0)
+            long began;
+            lock (_gate)
             {
-                return error;
+                Collect();
+                began = _time++;
+                _gone = [];
             }
 
-            Dictionary<uint, HeldRule> found = new(held.Count);
-            foreach (HeldRule each in held)
+            List<HeldRule> held = [];
+            int known = 0;
+            int error = backend.Dump(held);
+            for (int start = 0; error >= 0 && start < held.Count; start += Slice)
             {
-                found[each.Rule.Match] = each;
-                if (!_rules.ContainsKey(each.Rule.Match))
+                lock (_gate)
                 {
-                    _strangers++;
-                    var stranger = new Entry { Rule = each.Rule, IsLeaving = true, IsHeld = true };
-                    _held++;
-                    _rules.Add(each.Rule.Match, stranger);
-                    _leaving++;
-                    Enqueue(stranger);
+                    for (int i = start; i < Math.Min(start + Slice, held.Count); i++)
+                    {
+                        known += Compare(held[i], began) ? 1 : 0;
+                    }
                 }
             }
 
-            foreach (Entry entry in _rules.Values)
+            lock (_gate)
             {
-                Compare(entry, found);
+                _gone = null;
+                if (error >= 0)
+                {
+                    Conclude(began, known);
+                }
             }
 
-            Rebalance();
-            while (Send())
-            {
-                Collect();
-            }
-
-            return 0;
+            return Math.Min(error, 0);
         }
     }
 
@@ -90,6 +100,8 @@ public sealed partial class RuleLedger
                 if (!entry.IsLeaving)
                 {
                     entry.Tries = 0;
+                    entry.Wrong = 0;
+                    entry.IsIneffective = false;
                     Move(entry, RuleState.Wanted);
                     Enqueue(entry);
                 }
@@ -99,34 +111,82 @@ public sealed partial class RuleLedger
         Pump();
     }
 
-    private void Compare(Entry entry, Dictionary<uint, HeldRule> found)
+    // One that the backend holds; whether it is one that was wanted.
+    private bool Compare(in HeldRule held, long began)
     {
-        if (entry.IsLeaving && entry.IsHeld && entry.Number == 0)
+        if (!_rules.TryGetValue(held.Rule.Match, out Entry? entry))
         {
-            // Its removal was refused.
-            Enqueue(entry);
-        }
-
-        if (entry.IsLeaving || entry.Number != 0 || entry.State is not (RuleState.Acknowledged or RuleState.Verified))
-        {
-            return;
-        }
-
-        if (found.TryGetValue(entry.Rule.Match, out HeldRule held) && held.Rule == entry.Rule)
-        {
-            entry.Hits = held.Hits;
-            if (entry.State == RuleState.Acknowledged)
+            if (_gone?.Contains(held.Rule.Match) == true)
             {
-                Move(entry, RuleState.Verified);
-                changed?.Invoke(entry.Rule, RuleState.Verified);
+                // Removed since it was read.
+                return false;
             }
 
-            return;
+            _strangers++;
+            var stranger = new Entry { Rule = held.Rule, IsLeaving = true, IsHeld = true, Touched = _time };
+            _held++;
+            _rules.Add(held.Rule.Match, stranger);
+            _leaving++;
+            Enqueue(stranger);
+            return true;
         }
 
-        // A yes that was none.
+        entry.Audited = began;
+        if (entry.IsLeaving || entry.Number != 0 || entry.Touched > began || entry.State is not (RuleState.Acknowledged or RuleState.Verified))
+        {
+            return true;
+        }
+
+        if (held.Rule != entry.Rule)
+        {
+            Lose(entry, isHeld: true);
+            return true;
+        }
+
+        // A backend that does not count leaves the counting to whoever observes.
+        entry.Hits = Math.Max(entry.Hits, held.Hits);
+        entry.Misses = Math.Max(entry.Misses, held.Misses);
+        entry.Seen = held.Misses > 0 ? held.Seen : entry.Seen;
+        if (entry.State == RuleState.Acknowledged)
+        {
+            Move(entry, RuleState.Verified);
+            changed?.Invoke(entry.Rule, RuleState.Verified);
+        }
+
+        return true;
+    }
+
+    // What the backend did not show; and what follows from all that was found.
+    private void Conclude(long began, int known)
+    {
+        // Where it showed as many as it should hold, none is looked for.
+        IEnumerable<Entry> suspects = known == _held && _leaving == 0 ? [] : _rules.Values;
+        foreach (Entry entry in suspects)
+        {
+            if (entry.IsLeaving && entry.IsHeld && entry.Number == 0)
+            {
+                // Its removal was refused.
+                Enqueue(entry);
+            }
+            else if (!entry.IsLeaving && entry.Number == 0 && entry.Touched <= began && entry.Audited != began
+                && entry.State is RuleState.Acknowledged or RuleState.Verified)
+            {
+                Lose(entry, isHeld: false);
+            }
+        }
+
+        Rebalance();
+        while (Send())
+        {
+            Collect();
+        }
+    }
+
+    // A yes that was none.
+    private void Lose(Entry entry, bool isHeld)
+    {
         _ineffective++;
-        Hold(entry, found.ContainsKey(entry.Rule.Match));
+        Hold(entry, isHeld);
         Move(entry, RuleState.Failed);
         changed?.Invoke(entry.Rule, RuleState.Failed);
         if (++entry.Tries < Tries)
@@ -134,6 +194,7 @@ public sealed partial class RuleLedger
             Move(entry, RuleState.Wanted);
         }
 
+        entry.IsIneffective = entry.State == RuleState.Failed;
         Enqueue(entry);
     }
 
@@ -142,6 +203,7 @@ public sealed partial class RuleLedger
         _ineffective++;
         entry.Wrong = 0;
         entry.Error = error;
+        entry.IsIneffective = true;
         Move(entry, RuleState.Failed);
         changed?.Invoke(entry.Rule, RuleState.Failed);
         Enqueue(entry);

@@ -24,6 +24,8 @@ public sealed partial class RuleLedger(ISteeringBackend backend, Action<Steering
     private int _held;
     private int _adding;
     private int? _capacity;
+    private HashSet<uint>? _gone;
+    private long _time = 1;
     private long _number;
     private long _ineffective;
     private long _strangers;
@@ -67,6 +69,7 @@ public sealed partial class RuleLedger(ISteeringBackend backend, Action<Steering
             if (!same)
             {
                 entry.Tries = 0;
+                entry.IsIneffective = false;
                 Move(entry, RuleState.Wanted);
                 Enqueue(entry);
             }
@@ -134,7 +137,8 @@ public sealed partial class RuleLedger(ISteeringBackend backend, Action<Steering
     {
         lock (_gate)
         {
-            return [.. _rules.Values.Where(entry => !entry.IsLeaving).Select(entry => new LedgerLine(entry.Rule, entry.State, entry.Hits, entry.Error))];
+            return [.. _rules.Values.Where(entry => !entry.IsLeaving).Select(entry => new LedgerLine(
+                entry.Rule, entry.State, entry.Hits, entry.Error, entry.Misses, entry.Seen, entry.IsIneffective))];
         }
     }
 
@@ -149,6 +153,7 @@ public sealed partial class RuleLedger(ISteeringBackend backend, Action<Steering
 
     private void Move(Entry entry, RuleState state)
     {
+        entry.Touched = _time;
         if (!entry.IsLeaving)
         {
             _counts[(int)entry.State]--;
@@ -212,6 +217,7 @@ public sealed partial class RuleLedger(ISteeringBackend backend, Action<Steering
 
     private SteeringOrder Order(Entry entry, bool isRemoval)
     {
+        entry.Touched = _time;
         entry.Number = ++_number;
         entry.IsRemoval = isRemoval;
         entry.IsAddition = !isRemoval && !entry.IsHeld;
@@ -290,6 +296,7 @@ public sealed partial class RuleLedger(ISteeringBackend backend, Action<Steering
 
     private void Hold(Entry entry, bool isHeld)
     {
+        entry.Touched = _time;
         _held += (isHeld ? 1 : 0) - (entry.IsHeld ? 1 : 0);
         entry.IsHeld = isHeld;
     }
@@ -297,6 +304,7 @@ public sealed partial class RuleLedger(ISteeringBackend backend, Action<Steering
     private void Drop(Entry entry)
     {
         _rules.Remove(entry.Rule.Match);
+        _gone?.Add(entry.Rule.Match);
         _leaving--;
         changed?.Invoke(entry.Rule, RuleState.Removed);
     }
@@ -320,9 +328,14 @@ public sealed partial class RuleLedger(ISteeringBackend backend, Action<Steering
         public long Number;
         public long Weight;
         public long Hits;
+        public long Misses;
+        public long Touched;
+        public long Audited;
         public int Error;
         public int Tries;
         public int Wrong;
+        public ushort Seen = SteeringRule.Any;
+        public bool IsIneffective;
         public bool IsRemoval;
         public bool IsAddition;
         public bool IsQueued;

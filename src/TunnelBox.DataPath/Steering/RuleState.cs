@@ -42,4 +42,8 @@ public sealed record LedgerSummary(
 /// <param name="State">How far it has come.</param>
 /// <param name="Hits">Packets that matched, when the backend was last read.</param>
 /// <param name="Error">0, or −errno of the last refusal.</param>
-public sealed record LedgerLine(SteeringRule Rule, RuleState State, long Hits, int Error);
+/// <param name="Misses">Packets of it that came in by another queue than its own.</param>
+/// <param name="Seen">The queue of the last of these.</param>
+/// <param name="IsIneffective">Whether it failed because it was there and had no effect.</param>
+public sealed record LedgerLine(
+    SteeringRule Rule, RuleState State, long Hits, int Error, long Misses = 0, ushort Seen = SteeringRule.Any, bool IsIneffective = false);

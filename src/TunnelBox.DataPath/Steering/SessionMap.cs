@@ -5,8 +5,8 @@ using TunnelBox.Linux.Libc;
 namespace TunnelBox.DataPath.Steering;
 
 /// <summary>
-/// The map <c>sessions</c> of native/xdp/outer.bpf.c as a backend: receiver index to mark. It answers at once, many orders a system
-/// call. One thread at a time.
+/// The map <c>sessions</c> of native/xdp/outer.bpf.c as a backend: receiver index to mark, queue and worker. It answers at once, many
+/// orders a system call. Orders from one thread at a time.
 /// </summary>
 /// <param name="map">The map's descriptor, owned by the caller.</param>
 public sealed class SessionMap(int map) : ISteeringBackend
@@ -55,8 +55,8 @@ public sealed class SessionMap(int map) : ISteeringBackend
     public int Dump(ICollection<HeldRule> held)
     {
         ArgumentNullException.ThrowIfNull(held);
-        return BpfMap.Each<uint, Session>(
-            map, Batch, (index, session) => held.Add(new HeldRule(new SteeringRule(index, session.Mark, SteeringRule.Any, SteeringRule.Any), (long)session.Packets)));
+        return BpfMap.Each<uint, Session>(map, Batch, (index, session) => held.Add(new HeldRule(
+            new SteeringRule(index, session.Mark, session.Queue, session.Worker), (long)session.Packets, (long)session.Elsewhere, (ushort)session.Seen)));
     }
 
     // A run of orders of one kind. A batch ends at the first entry that fails; the rest is another batch.
@@ -65,7 +65,7 @@ public sealed class SessionMap(int map) : ISteeringBackend
         for (int i = 0; i < orders.Length; i++)
         {
             _keys[i] = orders[i].Rule.Match;
-            _values[i] = new Session { Mark = orders[i].Rule.Mark };
+            _values[i] = new Session { Mark = orders[i].Rule.Mark, Queue = orders[i].Rule.Queue, Worker = orders[i].Rule.Worker, Seen = SteeringRule.Any };
         }
 
         for (int start = 0; start < orders.Length;)
@@ -95,7 +95,11 @@ public sealed class SessionMap(int map) : ISteeringBackend
     private struct Session
     {
         public uint Mark;
-        public uint Reserved;
+        public ushort Queue;
+        public ushort Worker;
         public ulong Packets;
+        public ulong Elsewhere;
+        public uint Seen;
+        public uint Reserved;
     }
 }

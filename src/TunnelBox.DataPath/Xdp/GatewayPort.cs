@@ -1,3 +1,4 @@
+using TunnelBox.DataPath.Steering;
 using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Xdp;
@@ -161,6 +162,9 @@ internal sealed unsafe class GatewayPort : IPort
     private void Inward(Burst burst, int index, ref bool answered)
     {
         byte* frame = (byte*)burst.Data[index];
+        ref PacketHints hints = ref burst.Hints[index];
+        bool isKnown = PacketHints.TryTake(frame, (int)(burst.Data[index] & (Arena.ChunkSize - 1)), burst.Length[index], ref hints);
+        burst.HasHints |= isKnown;
         byte* packet = frame + FrameReader.EthernetSize;
         int length = LanPacket.Measure(frame, burst.Length[index]);
         if (length == 0)
@@ -186,12 +190,17 @@ internal sealed unsafe class GatewayPort : IPort
             return;
         }
 
-        if (_finishesChecksums)
+        // Where the program has read the headers, nobody looks for a checksum or a segment size that cannot be there.
+        if (_finishesChecksums && (!isKnown || hints.Has(HintFields.Payload)))
         {
             LanPacket.FinishChecksum(packet, length);
         }
 
-        MssClamp.Apply(packet, length, Math.Min(mtu, _tables.Mtu));
+        if (!isKnown || hints.Protocol == LanPacket.Tcp)
+        {
+            MssClamp.Apply(packet, length, Math.Min(mtu, _tables.Mtu));
+        }
+
         LanPacket.TakeHop(packet);
     }
 

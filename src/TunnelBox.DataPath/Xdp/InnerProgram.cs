@@ -49,9 +49,11 @@ internal sealed class InnerProgram : IDisposable
     /// <summary>Loads the program and attaches it; another program that is there stays and is named. It takes nothing yet.</summary>
     /// <param name="device">The device's name, for messages.</param>
     /// <param name="ifindex">The device's number in the calling thread's network namespace.</param>
+    /// <param name="bind">Whether to ask the device for what it knows, where it can be asked.</param>
     /// <returns>The attached program.</returns>
     /// <exception cref="PortException">It cannot be loaded or attached; the message says what to do.</exception>
-    public static InnerProgram Attach(string device, int ifindex) => new(XdpProgram.Attach("inner.bpf.o", null, "inner", device, ifindex, "use the TUN port"));
+    public static InnerProgram Attach(string device, int ifindex, bool bind = true) =>
+        new(XdpProgram.Attach("inner.bpf.o", bind ? "inner_bound" : null, "inner", device, ifindex, "use the TUN port"));
 
     /// <summary>Says which frames are for us, and which of their packets the kernel must break up.</summary>
     /// <param name="mac">The Ethernet address: 48 bits, the first byte highest.</param>

@@ -6,7 +6,8 @@ namespace TunnelBox.DataPath.Xdp;
 /// <summary>What a router does to a packet that it passes on (RFC 1812, section 5.3; RFC 8200), and what it must know of a frame.</summary>
 internal static unsafe class LanPacket
 {
-    private const byte Tcp = 6;
+    /// <summary>The protocol number of TCP.</summary>
+    public const byte Tcp = 6;
 
     /// <summary>Finds the packet in a received frame. The XDP program has chosen it by looking at less, so every length is checked here.</summary>
     /// <param name="frame">The frame.</param>

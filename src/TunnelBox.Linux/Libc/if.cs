@@ -49,6 +49,10 @@ public unsafe struct ifreq
     /// <summary>MTU in bytes.</summary>
     [FieldOffset(16)]
     public int ifr_mtu;
+
+    /// <summary>Where the rest of a request stands.</summary>
+    [FieldOffset(16)]
+    public nint ifr_data;
 }
 
 /// <content>net/if.h.</content>

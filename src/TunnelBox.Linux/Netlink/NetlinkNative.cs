@@ -15,6 +15,7 @@ internal static partial class NetlinkNative
     public const int SOL_SOCKET = 1;
     public const int SO_RCVTIMEO = 20;
     public const int SO_SNDBUFFORCE = 32;
+    public const int SO_RCVBUFFORCE = 33;
     public const int MSG_TRUNC = 0x20;
     public const int EINTR = 4;
 

@@ -28,6 +28,7 @@ public sealed class NetlinkSocket : IDisposable
     private readonly SafeFileHandle _socket;
     private readonly byte[] _buffer = new byte[BufferSize];
     private uint _sequence;
+    private int _room;
 
     private NetlinkSocket(SafeFileHandle socket) => _socket = socket;
 
@@ -169,6 +170,71 @@ public sealed class NetlinkSocket : IDisposable
                 }
 
                 if (message.Sequence == acknowledged)
+                {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// <summary>Gets the number that the next message must have, for <see cref="Many"/>.</summary>
+    internal uint NextSequence => _sequence + 1;
+
+    /// <summary>
+    /// Asks for many changes in one send. The kernel carries out each, whatever becomes of the others, before the send returns; it
+    /// answers those that it refuses, and the last.
+    /// </summary>
+    /// <param name="requests">Whole messages one behind the other, each a multiple of 4 bytes; the last one's flags are changed.</param>
+    /// <param name="first">The first one's number, <see cref="NextSequence"/>; the others count on from it.</param>
+    /// <param name="errors">Where to, one a message: 0, or −errno.</param>
+    internal void Many(Span<byte> requests, uint first, Span<int> errors)
+    {
+        errors.Clear();
+        _sequence = first + (uint)errors.Length - 1;
+        int at = 0;
+        for (int i = 0; i < errors.Length - 1; i++)
+        {
+            at += (int)MemoryMarshal.Read<uint>(requests[at..]);
+        }
+
+        MemoryMarshal.Write(requests[(at + 6)..], (ushort)(MemoryMarshal.Read<ushort>(requests[(at + 6)..]) | Rtnetlink.NLM_F_ACK));
+        if (_room < requests.Length)
+        {
+            // Room for the datagram; and for an answer to every message, each of which costs the kernel about a KiB.
+            _room = requests.Length;
+            int send = 2 * requests.Length + 64 * 1024;
+            int receive = 1024 * errors.Length + 64 * 1024;
+            _ = NetlinkNative.SetInt(_socket, NetlinkNative.SOL_SOCKET, NetlinkNative.SO_SNDBUFFORCE, in send, 4);
+            _ = NetlinkNative.SetInt(_socket, NetlinkNative.SOL_SOCKET, NetlinkNative.SO_RCVBUFFORCE, in receive, 4);
+        }
+
+        int error = Send(requests);
+        if (error != 0)
+        {
+            errors.Fill(-error);
+            return;
+        }
+
+        while (true)
+        {
+            int length = Receive();
+            if (length < 0)
+            {
+                // What was refused cannot be told from what was not: nothing counts as done.
+                errors.Fill(length);
+                return;
+            }
+
+            foreach (NetlinkMessage message in new NetlinkMessages(_buffer.AsSpan(0, length)))
+            {
+                uint which = message.Sequence - first;
+                if (message.Type != Rtnetlink.NLMSG_ERROR || which >= (uint)errors.Length)
+                {
+                    continue;
+                }
+
+                errors[(int)which] = -message.Error(out _);
+                if (which == (uint)errors.Length - 1)
                 {
                     return;
                 }

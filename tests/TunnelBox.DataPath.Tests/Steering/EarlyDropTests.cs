@@ -76,7 +76,15 @@ public sealed class EarlyDropTests : IDisposable
         // A session that is known counts its data; its mark stands in the hints.
         List<HeldRule> held = [];
         Assert.Equal(0, map.Dump(held));
-        Assert.Equal(6, Assert.Single(held).Hits);
+        Assert.Equal((6L, 0L), (Assert.Single(held).Hits, held[0].Misses));
+
+        // One that a card was told to send to queue 3 comes in by 0.
+        map.Submit([new SteeringOrder(2, new SteeringRule(Known, 5, 3, 1), IsRemoval: false)]);
+        Assert.Equal(Redirect, Run(program, good[0]));
+        Assert.Equal(Redirect, Run(program, good[3]));
+        held.Clear();
+        Assert.Equal(0, map.Dump(held));
+        Assert.Equal(new HeldRule(new SteeringRule(Known, 5, 3, 1), 1, 1, 0), Assert.Single(held));
         PacketHints hints = System.Runtime.InteropServices.MemoryMarshal.Read<PacketHints>(ProgramRun.Once(program.Descriptor, good[0]).Frame);
         Assert.True(hints.Has(HintFields.Mark));
         Assert.Equal(5u, hints.Mark);

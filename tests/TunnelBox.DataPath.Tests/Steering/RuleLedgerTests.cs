@@ -192,6 +192,80 @@ public sealed class RuleLedgerTests
     }
 
     [Fact]
+    public void A_rule_without_effect_is_told_from_one_that_works_and_is_withdrawn_once()
+    {
+        var device = new DeviceModel();
+        device.Misleads.Add(1);
+        RuleLedger ledger = Over(device);
+        ledger.Want(Rule(1));
+        ledger.Want(Rule(2));
+        PumpAll(ledger);
+        Assert.Equal(0, ledger.Audit());
+        for (int packets = 0; packets < 100; packets++)
+        {
+            ledger.Observe(1, device.Deliver(1, 7));
+            ledger.Observe(2, device.Deliver(2, 7));
+        }
+
+        PumpAll(ledger);
+        LedgerLine bad = ledger.List().Single(line => line.Rule.Match == 1);
+        Assert.Equal((RuleState.Failed, true, (ushort)0, 16L), (bad.State, bad.IsIneffective, bad.Seen, bad.Misses));
+        LedgerLine good = ledger.List().Single(line => line.Rule.Match == 2);
+        Assert.Equal((RuleState.Verified, false, SteeringRule.Any, 0L), (good.State, good.IsIneffective, good.Seen, good.Misses));
+        Assert.Equal(120, good.Hits);
+        Assert.Equal([2u], device.Table.Keys);
+        Assert.Equal(1, ledger.Summarize().Ineffective);
+        Assert.Single(_told, told => told == (1u, RuleState.Failed));
+
+        // It stays away, until somebody wants it otherwise or has all sent again.
+        Assert.Equal(0, ledger.Audit());
+        Assert.Equal([2u], device.Table.Keys);
+        device.Misleads.Clear();
+        ledger.Resync();
+        PumpAll(ledger);
+        ledger.Observe(1, device.Deliver(1, 7), 1000);
+        Assert.Equal((RuleState.Acknowledged, false), ledger.List().Where(line => line.Rule.Match == 1).Select(line => (line.State, line.IsIneffective)).Single());
+    }
+
+    [Fact]
+    public void While_the_backend_is_read_nobody_waits_and_what_changes_meanwhile_is_left_alone()
+    {
+        var device = new DeviceModel { Credits = 1024 };
+        RuleLedger ledger = Over(device);
+        for (uint match = 1; match <= 100; match++)
+        {
+            ledger.Want(Rule(match));
+        }
+
+        PumpAll(ledger);
+        device.Reading = () =>
+        {
+            // From another thread, which the ledger's lock would hold.
+            Task other = Task.Run(() =>
+            {
+                for (uint match = 1; match <= 10; match++)
+                {
+                    ledger.Forget(match);
+                    ledger.Want(Rule(match + 20) with { Queue = 3 });
+                    ledger.Want(Rule(match + 1000));
+                }
+
+                PumpAll(ledger);
+            });
+            Assert.True(other.Wait(TimeSpan.FromSeconds(20)), "the ledger was locked while its backend was read");
+        };
+        Assert.Equal(0, ledger.Audit());
+        device.Reading = null;
+        LedgerSummary summary = ledger.Summarize();
+        Assert.Equal((0L, 0L, 0), (summary.Strangers, summary.Ineffective, summary.Leaving));
+        Assert.Equal(80, summary.Counts[(int)RuleState.Verified]);
+        Assert.Equal(20, summary.Counts[(int)RuleState.Acknowledged]);
+        Assert.Equal(100, device.Table.Count);
+        Assert.Equal(0, ledger.Audit());
+        Assert.Equal(100, ledger.Summarize().Counts[(int)RuleState.Verified]);
+    }
+
+    [Fact]
     public void A_refusal_is_a_failure_with_its_error()
     {
         var device = new DeviceModel();

@@ -26,6 +26,12 @@ internal sealed class DeviceModel(int capacity = int.MaxValue) : ISteeringBacken
     /// <summary>Rules that it refuses for no reason of room.</summary>
     public HashSet<uint> Refuses { get; } = [];
 
+    /// <summary>Rules that stand in the table and have no effect: their packets go to the queue beside theirs.</summary>
+    public HashSet<uint> Misleads { get; } = [];
+
+    /// <summary>What happens while the table is read, after it was and before anybody knows.</summary>
+    public Action? Reading { get; set; }
+
     /// <summary>The most orders that were ever under way.</summary>
     public int MostUnderWay { get; private set; }
 
@@ -66,6 +72,10 @@ internal sealed class DeviceModel(int capacity = int.MaxValue) : ISteeringBacken
         return count;
     }
 
+    /// <summary>The queue that a packet comes in by.</summary>
+    public ushort Deliver(uint match, ushort otherwise) =>
+        !_table.TryGetValue(match, out SteeringRule rule) ? otherwise : Misleads.Contains(match) ? (ushort)(rule.Queue ^ 1) : rule.Queue;
+
     public int Dump(ICollection<HeldRule> held)
     {
         foreach (SteeringRule rule in _table.Values)
@@ -73,6 +83,7 @@ internal sealed class DeviceModel(int capacity = int.MaxValue) : ISteeringBacken
             held.Add(new HeldRule(rule, rule.Match * 10L));
         }
 
+        Reading?.Invoke();
         return 0;
     }
 

@@ -114,7 +114,7 @@ public sealed class InnerProgramTests : IDisposable
     [Fact]
     public void Without_a_socket_or_an_address_of_its_own_it_takes_nothing() => _space.Inside(() =>
     {
-        using InnerProgram program = InnerProgram.Attach("v0", _device);
+        using InnerProgram program = InnerProgram.Attach("v0", _device, bind: false);
         Assert.Null(program.GenericReason);
         Set(program, ("0.0.0.0/0", PrefixOwner.Tunnel));
         using FileDescriptor socket = Socket();
@@ -131,11 +131,11 @@ public sealed class InnerProgramTests : IDisposable
     {
         using (OuterProgram.Attach("v0", _device))
         {
-            PortException refused = Assert.Throws<PortException>(() => InnerProgram.Attach("v0", _device).Dispose());
+            PortException refused = Assert.Throws<PortException>(() => InnerProgram.Attach("v0", _device, bind: false).Dispose());
             Assert.Matches("^no XDP on v0: XDP program [1-9][0-9]* is attached there already; .*'ip link set dev v0 xdp off'$", refused.Message);
         }
 
-        InnerProgram.Attach("v0", _device).Dispose();
+        InnerProgram.Attach("v0", _device, bind: false).Dispose();
         Assert.DoesNotContain("xdp", _space.Ip("link", "show", "v0"), StringComparison.Ordinal);
     });
 
@@ -173,7 +173,7 @@ public sealed class InnerProgramTests : IDisposable
 
     private void Inside(Action<InnerProgram> test) => _space.Inside(() =>
     {
-        using InnerProgram program = InnerProgram.Attach("v0", _device);
+        using InnerProgram program = InnerProgram.Attach("v0", _device, bind: false);
         Assert.Equal(0, program.Serve(Mac, Mtu));
         using FileDescriptor socket = Socket();
         Assert.Equal(0, program.Bind(0, socket.Value));

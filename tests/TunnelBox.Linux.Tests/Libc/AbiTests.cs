@@ -21,7 +21,7 @@ public sealed class AbiTests
     [
         "errno.h", "fcntl.h", "unistd.h", "poll.h", "sched.h", "time.h", "sys/eventfd.h", "sys/ioctl.h", "sys/mman.h",
         "sys/socket.h", "sys/uio.h", "netinet/in.h", "netinet/udp.h", "net/if.h", "linux/sockios.h", "linux/if_tun.h",
-        "linux/virtio_net.h", "linux/if_xdp.h",
+        "linux/virtio_net.h", "linux/if_xdp.h", "linux/ethtool.h",
         "sys/prctl.h", "linux/seccomp.h", "linux/filter.h",
     ];
 
@@ -88,7 +88,7 @@ public sealed class AbiTests
         Assert.Equal("EADDRINUSE", Errno.Name(98));
         Assert.Equal("errno 4095", Errno.Name(4095));
         Assert.Contains("(ENOENT)", Errno.Describe(2), StringComparison.Ordinal);
-        foreach (FieldInfo error in Constants.Where(c => c.Name.StartsWith('E') && !c.Name.StartsWith("EFD_", StringComparison.Ordinal)))
+        foreach (FieldInfo error in Constants.Where(c => c.Name.StartsWith('E') && !c.Name.StartsWith("EFD_", StringComparison.Ordinal) && !c.Name.StartsWith("ETH", StringComparison.Ordinal)))
         {
             Assert.Equal(error.Name, Errno.Name((int)error.GetRawConstantValue()!));
         }

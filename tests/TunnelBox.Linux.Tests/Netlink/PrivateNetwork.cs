@@ -32,6 +32,9 @@ internal static partial class PrivateNetwork
     /// <summary>Runs ip(8) in the caller's namespace and gives what it prints.</summary>
     public static string Ip(string arguments) => Program("ip", arguments, null);
 
+    /// <summary>Runs another program in the caller's namespace and gives what it prints.</summary>
+    public static string Run(string name, string arguments) => Program(name, arguments, null);
+
     /// <summary>Has nft(8) replace the rules of the caller's namespace.</summary>
     public static void Nft(string rules) => Program("nft", "-f -", "flush ruleset\n" + rules);
 
