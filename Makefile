@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 export PREFIX DESTDIR
 .DEFAULT_GOAL := help
-.PHONY: help build check test test-all demo conformance mutants bench bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp budget install uninstall deb format packages clean
+.PHONY: help build check test test-all demo conformance mutants bench bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp bench-steering budget install uninstall deb format packages clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,7 +21,7 @@ conformance: ## every case of the conformance suite on every target (about 8 min
 	@interop/setup/install-tools.sh conformance && interop/ttcn3/run all
 mutants: ## deliberate faults in a copy of TunnelBox, each of which the conformance suite must catch: out/mutants.md
 	@interop/setup/install-tools.sh conformance && interop/ttcn3/mutate
-bench: bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp ## every bench-* target
+bench: bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp bench-steering ## every bench-* target
 bench-tunnel: ## our tunnel against wireguard-go, as a table and out/bench-tunnel.json (QUICK=1: a short look)
 	@interop/bench/tunnel
 bench-tunnelctl: ## tunnelctl against wg and wg-quick, as a table and out/bench-tunnelctl.json (QUICK=1: a short look)
@@ -32,6 +32,8 @@ bench-visibility: ## what counters, traces and captures cost, tcpdump beside the
 	@interop/bench/visibility
 bench-xdp: ## AF_XDP against UDP, a gateway against a bare forwarder, and each stage of a packet, as tables and out/bench-xdp.json (QUICK=1: a short look)
 	@interop/bench/xdp
+bench-steering: ## early drops under floods, handshakes and a tunnel in one, and steering rules a second, as a table and out/bench-steering.json (QUICK=1: a short look)
+	@interop/bench/steering
 budget: ## what the measured stages of a packet mean for lines of 10, 40 and 100 Gbit/s, as a table and out/bench-budget.json (QUICK=1: a short look)
 	@interop/bench/budget
 install: ## programs, completions and service unit below PREFIX (default /usr/local)

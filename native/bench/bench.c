@@ -126,6 +126,19 @@ int main(int argc, char **argv)
         return blast(argv[2], atoi(argv[3]), atof(argv[4]));
     }
 
-    fprintf(stderr, "Usage: bench forward IN OUT SECONDS | generate OUT MAC SOURCE DESTINATION BYTES SECONDS | count IN TUNNEL-PORT SECONDS | hold IN OUT MAC BYTES FRAMES SECONDS | blast TO BYTES SECONDS\n");
+    if (argc == 9 && !strcmp(argv[1], "flood")) {
+        return flood(argv[2], argv[3], argv[4], atoi(argv[5]), argv[6], atof(argv[7]), atof(argv[8]));
+    }
+
+    if (argc == 4 && !strcmp(argv[1], "discard")) {
+        return discard(argv[2], atof(argv[3]));
+    }
+
+    if (argc == 8 && !strcmp(argv[1], "take")) {
+        return take_real(argv[2], argv[3], argv[4], argv[5], atoi(argv[6]), atof(argv[7]));
+    }
+
+    fprintf(stderr, "Usage: bench flood OUT MAC DESTINATION PORT MESSAGE RATE SECONDS | discard IN SECONDS | take IN FILE PROGRAM LOCAL PORT SECONDS\n");
+    fprintf(stderr, "       bench forward IN OUT SECONDS | generate OUT MAC SOURCE DESTINATION BYTES SECONDS | count IN TUNNEL-PORT SECONDS | hold IN OUT MAC BYTES FRAMES SECONDS | blast TO BYTES SECONDS\n");
     return 2;
 }

@@ -35,6 +35,12 @@ struct wire load(const char *program, unsigned ifindex, unsigned target, uint16_
 
 int forward(const char *in, const char *out, double seconds);
 int generate(const char *out, const char *mac, const char *source, const char *destination, int bytes, double seconds);
+// Sends MESSAGE (hexadecimal) from ever other sources; RATE frames a second, 0 for as many as possible.
+int flood(const char *out, const char *mac, const char *destination, int port, const char *message, double rate, double seconds);
+// Throws away all that comes in.
+int discard(const char *in, double seconds);
+// Has a program of native/xdp/outer.bpf.c take what comes in; nobody receives it.
+int take_real(const char *in, const char *file, const char *program, const char *local, int port, double seconds);
 int count(const char *in, uint16_t tunnel_port, double seconds);
 int hold(const char *in, const char *out, const char *mac, int bytes, unsigned frames, double seconds);
 int blast(const char *to, int bytes, double seconds);

@@ -147,4 +147,35 @@ int release(struct xdp_md *context)
     return bpf_redirect(constants.target, 0);
 }
 
+// The same for frames of a flood: each from another address of 198.18.0.0/15 and another port, and to another receiver index where it is data
+// with an index that is not 01010101.
+SEC("xdp")
+int assail(struct xdp_md *context)
+{
+    struct headers *headers = (void *)(long)context->data;
+    __u32 *message = (void *)(headers + 1);
+    if ((void *)(message + 2) > (void *)(long)context->data_end) {
+        return XDP_ABORTED;
+    }
+
+    // Two words of the IP header that change by what is added to one and taken from the other: the checksum stays.
+    __u32 random = bpf_get_prandom_u32();
+    __u16 *words = (void *)headers + 14;
+    words[2] = (__u16)random;
+    words[7] = (__u16)~random;
+    headers->source = (__be16)(random >> 16);
+    if (message[0] == WIREGUARD_DATA && message[1] != 0x01010101) {
+        message[1] = random | 0x80000000;
+    }
+
+    return bpf_redirect(constants.target, 0);
+}
+
+SEC("xdp")
+int discard(struct xdp_md *context)
+{
+    (void)context;
+    return XDP_DROP;
+}
+
 char terms[] SEC("license") = "GPL";

@@ -79,7 +79,7 @@ public sealed record TunnelBoxSettings
     /// <summary>Gets the microseconds that a worker polls the device of <see cref="OuterPort"/> at a time, 0 for not at all.</summary>
     public int BusyPoll { get; init; }
 
-    /// <summary>Gets what keeps steering rules: <c>auto</c> and <c>map</c> the XDP program, <c>off</c> nothing.</summary>
+    /// <summary>Gets what keeps steering rules: <c>auto</c> and <c>map</c> the XDP program, <c>hw</c> the card, too, <c>off</c> nothing.</summary>
     public string Steering { get; init; } = "auto";
 
     /// <summary>Gets the wg file of the tunnel that the daemon sets up itself, or null for none.</summary>

@@ -23,7 +23,7 @@ public sealed record MonitorLine
     /// <summary>Gets the interface's name.</summary>
     public required string Interface { get; init; }
 
-    /// <summary>Gets the step, as the tracing probes are named, or <c>name_resolved</c>, <c>name_failed</c>, <c>mtu_change</c>, <c>port_change</c>; <c>watching</c> at first, <c>lost</c> where the client was too slow.</summary>
+    /// <summary>Gets the step, as the tracing probes are named, or <c>name_resolved</c>, <c>name_failed</c>, <c>mtu_change</c>, <c>port_change</c>, <c>steer_ineffective</c>; <c>watching</c> at first, <c>lost</c> where the client was too slow.</summary>
     public required string Event { get; init; }
 
     /// <summary>Gets the peer's public key, or null for unknown.</summary>

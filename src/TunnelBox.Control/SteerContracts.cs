@@ -33,8 +33,14 @@ public sealed record SteerAnswer
     /// <summary>Gets why nothing is steered, a sentence; null where something is.</summary>
     public string? Note { get; init; }
 
+    /// <summary>Gets what was chosen to hold rules, and why, a part of a sentence; null where nothing is steered.</summary>
+    public string? Choice { get; init; }
+
     /// <summary>Gets those that hold rules.</summary>
     public required IReadOnlyList<SteerBackend> Backends { get; init; }
+
+    /// <summary>Gets what was counted for each peer with a session, the busiest first, at most <see cref="MostRules"/>.</summary>
+    public IReadOnlyList<SteerPeer> Peers { get; init; } = [];
 
     /// <summary>Gets the rules, the busiest first, at most <see cref="MostRules"/>.</summary>
     public required IReadOnlyList<SteerRule> Rules { get; init; }
@@ -86,6 +92,25 @@ public sealed record SteerBackend
     public long Strangers { get; init; }
 }
 
+/// <summary>What the sessions of one peer were seen to do.</summary>
+public sealed record SteerPeer
+{
+    /// <summary>Gets its public key, or null where it has just gone.</summary>
+    public string? Peer { get; init; }
+
+    /// <summary>Gets its name, where it has one.</summary>
+    public string? PeerName { get; init; }
+
+    /// <summary>Gets the queue that a card was told to send its packets to, or null where none was.</summary>
+    public int? Queue { get; init; }
+
+    /// <summary>Gets data messages that the XDP program knew.</summary>
+    public long Hits { get; init; }
+
+    /// <summary>Gets those of them that came in by another queue.</summary>
+    public long Misses { get; init; }
+}
+
 /// <summary>One rule.</summary>
 public sealed record SteerRule
 {
@@ -106,6 +131,18 @@ public sealed record SteerRule
 
     /// <summary>Gets <c>wanted</c>, <c>sent</c>, <c>acknowledged</c>, <c>verified</c>, <c>failed</c> or <c>evicted</c>.</summary>
     public required string State { get; init; }
+
+    /// <summary>Gets the name of what holds it.</summary>
+    public string? Backend { get; init; }
+
+    /// <summary>Gets why it failed or waits: <c>ineffective</c> (it stands there, or was said to, and has no effect), <c>refused</c> or <c>full</c>; null where it did not.</summary>
+    public string? Reason { get; init; }
+
+    /// <summary>Gets packets that came in by another queue than the rule's.</summary>
+    public long Misses { get; init; }
+
+    /// <summary>Gets the queue of the last of these, or null where there were none.</summary>
+    public int? Seen { get; init; }
 
     /// <summary>Gets packets that matched, when they were last counted (every 4 s).</summary>
     public long Hits { get; init; }

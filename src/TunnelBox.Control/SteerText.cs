@@ -14,7 +14,7 @@ public static class SteerText
         ArgumentNullException.ThrowIfNull(answer);
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"{answer.Interface}: steering {answer.Setting}");
-        text.Append(answer.Note is null ? "\n" : $"; {answer.Note}\n");
+        text.Append((answer.Note ?? answer.Choice) is { } said ? $"; {said}\n" : "\n");
         foreach (SteerBackend backend in answer.Backends)
         {
             text.Append(
@@ -25,13 +25,19 @@ public static class SteerText
                 $"    capacity {(backend.Capacity is { } capacity ? capacity.ToString(CultureInfo.InvariantCulture) : "not reached")}, {backend.Outstanding} of {backend.Credits} credits used, {backend.Ineffective} times ineffective, {backend.Strangers} strangers removed\n");
         }
 
+        foreach (SteerPeer peer in answer.Peers)
+        {
+            string queue = peer.Queue is { } number ? number.ToString(CultureInfo.InvariantCulture) : "any";
+            text.Append(CultureInfo.InvariantCulture, $"  peer {peer.PeerName ?? peer.Peer ?? "none"} queue {queue} hits {peer.Hits} misses {peer.Misses}\n");
+        }
+
         foreach (SteerRule rule in answer.Rules)
         {
             string queue = rule.Queue is { } number ? number.ToString(CultureInfo.InvariantCulture) : "any";
             string worker = rule.Worker is { } thread ? thread.ToString(CultureInfo.InvariantCulture) : "any";
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"  {rule.Match} {rule.State} queue {queue} worker {worker} hits {rule.Hits} peer {rule.PeerName ?? rule.Peer ?? "none"}{(rule.Error is null ? string.Empty : $" error {rule.Error}")}\n");
+                $"  {rule.Match} {rule.State} queue {queue} worker {worker} hits {rule.Hits}{(rule.Seen is { } seen ? $" misses {rule.Misses} by queue {seen}" : string.Empty)} peer {rule.PeerName ?? rule.Peer ?? "none"}{(rule.Reason is null ? string.Empty : $" {rule.Reason}")}{(rule.Error is null ? string.Empty : $" error {rule.Error}")}\n");
         }
 
         return text.ToString();

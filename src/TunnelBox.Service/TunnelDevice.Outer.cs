@@ -32,6 +32,8 @@ public sealed partial class TunnelDevice
     private XdpOuter? _xdp;
     private CounterBlock? _xdpCounters;
     private volatile SessionRules? _steering;
+    private volatile FlowRules? _flows;
+    private volatile string _steeringChoice = string.Empty;
     private int _looking;
     private int _refusedDevice = -1;
     private long _refusedAt;
@@ -139,6 +141,7 @@ public sealed partial class TunnelDevice
                     RuntimeDirectory = _options.Settings.RuntimeDirectory,
                     Counters = _xdpCounters,
                     Steering = _options.Settings.Steering == "off" ? null : _tunnel.Trace,
+                    SteerInCard = _options.Settings.Steering == "hw" ? SteeredPeers : null,
                     Ended = (end, why) => Post(() => LoseDevice(opened, end, why)),
                 },
                 sockets);
@@ -146,6 +149,8 @@ public sealed partial class TunnelDevice
             {
                 _tunnel.ObserveIndices(rules);
                 _steering = rules;
+                _flows = opened.Flows;
+                _steeringChoice = opened.SteeringChoice;
                 _gate.Watch = opened.LoadWatch;
             }
         }
@@ -168,10 +173,17 @@ public sealed partial class TunnelDevice
             $"XDP on {device} is in {_outerMode} mode, {opened.Queues} {(opened.Queues == 1 ? "queue" : "queues")}{why}.",
             $"Datagrams of the tunnel pass {device} without nftables, conntrack, tc and reverse path filters.",
             .. opened.Notes,
+            $"Steering on {device} is {opened.SteeringChoice}.",
         ];
         _log.Info($"{InterfaceName}: {_outerNotes[0]}");
         _tunnel.Trace.Around(PortChange, null, _outerNotes[0]);
         return true;
+    }
+
+    private IReadOnlyList<Protocol.Peer> SteeredPeers()
+    {
+        using Protocol.Tunnel.Edit edit = _tunnel.BeginEdit();
+        return edit.Peers;
     }
 
     private void Refuse(int device, string sentence, bool isFault)
@@ -235,6 +247,7 @@ public sealed partial class TunnelDevice
         {
             _tunnel.ObserveIndices(null);
             _steering = null;
+            _flows = null;
             _gate.Watch = null;
             _xdp.Detach();
         }

@@ -26,6 +26,15 @@ switch (args)
     case ["steering", "tc", var device, var count, var batch]:
         SteeringBenchmark.RunTrafficControl(device, int.Parse(count, CultureInfo.InvariantCulture), batch, Console.Out);
         return 0;
+    case ["steering", "keys", var keys]:
+        HandshakeProbe.WriteKeys(int.Parse(keys, CultureInfo.InvariantCulture), Console.Out);
+        return 0;
+    case ["steering", "initiation", var responder]:
+        HandshakeProbe.WriteInitiation(responder, Console.Out);
+        return 0;
+    case ["steering", "handshakes", var to, var at, var whose, var peers]:
+        HandshakeProbe.Run(to, int.Parse(at, CultureInfo.InvariantCulture), whose, int.Parse(peers, CultureInfo.InvariantCulture), Console.Out);
+        return 0;
     case ["steering", "tables", var device]:
         SteeringBenchmark.HoldTables(device);
         return 0;
@@ -33,6 +42,6 @@ switch (args)
         CryptoReport.Run(shim, file, args[3], int.Parse(runs, CultureInfo.InvariantCulture), Console.Out);
         return 0;
     default:
-        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full|stages SIZE...|flood ADDRESS PORT RATE SECONDS|steering map FILE|steering tc DEVICE COUNT FILE|steering tables DEVICE|crypto SHIM FILE quiet|loaded|narrow RUNS");
+        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full|stages SIZE...|flood ADDRESS PORT RATE SECONDS|steering map FILE|steering tc DEVICE COUNT FILE|steering tables DEVICE|steering keys COUNT|steering initiation KEY|steering handshakes ADDRESS PORT KEY COUNT|crypto SHIM FILE quiet|loaded|narrow RUNS");
         return 2;
 }

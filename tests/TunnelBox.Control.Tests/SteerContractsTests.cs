@@ -15,5 +15,6 @@ public sealed class SteerContractsTests
         Assert.Equal(JsonSchema.Names(SteerJson.Default.SteerAnswer), schema.Members());
         Assert.Equal(JsonSchema.Names(SteerJson.Default.SteerBackend), schema.Members("backend"));
         Assert.Equal(JsonSchema.Names(SteerJson.Default.SteerRule), schema.Members("rule"));
+        Assert.Equal(JsonSchema.Names(SteerJson.Default.SteerPeer), schema.Members("peer"));
     }
 }

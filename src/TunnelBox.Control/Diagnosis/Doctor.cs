@@ -24,6 +24,7 @@ public static class Doctor
         .. RouteChecks.All,
         .. FirewallChecks.All,
         .. XdpChecks.All,
+        .. SteeringChecks.All,
         .. EndpointChecks.All,
         .. HandshakeChecks.All,
         .. PathChecks.All,

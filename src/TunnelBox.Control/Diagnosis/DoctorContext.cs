@@ -29,6 +29,9 @@ public sealed record DoctorContext
     /// <summary>Gets the addresses of all interfaces.</summary>
     public required IReadOnlyList<LinkAddress> Addresses { get; init; }
 
+    /// <summary>Gets the steering rules, or null where nobody asked.</summary>
+    public SteerAnswer? Steering { get; init; }
+
     /// <summary>Gets the interface's own settings.</summary>
     public TunnelBoxSettings Settings { get; init; } = new();
 
@@ -73,6 +76,7 @@ public sealed record DoctorContext
             Links = network.Links(),
             Addresses = network.Addresses(),
             Settings = settings,
+            Steering = client.Ask(new SteerRequest { Verb = SteerRequest.VerbName }, SteerJson.Default.SteerRequest, SteerJson.Default.SteerAnswer),
         };
         context = context with { PeerCounts = context.Peers.ToDictionary(peer => peer.PublicKey, peer => Ask(peer.PublicKey), StringComparer.Ordinal) };
         return ReadFile(context);

@@ -29,12 +29,12 @@ public sealed partial class RuleLedger
 
             if (entry.Rule.Queue == queue)
             {
-                entry.Hits += packets;
+                entry.HitsObserved += packets;
                 entry.Wrong = 0;
                 return;
             }
 
-            entry.Misses += packets;
+            entry.MissesObserved += packets;
             entry.Seen = queue;
             entry.Wrong += packets;
             if (entry.Wrong >= WrongPackets && entry.State is RuleState.Acknowledged or RuleState.Verified)
@@ -143,9 +143,8 @@ public sealed partial class RuleLedger
             return true;
         }
 
-        // A backend that does not count leaves the counting to whoever observes.
-        entry.Hits = Math.Max(entry.Hits, held.Hits);
-        entry.Misses = Math.Max(entry.Misses, held.Misses);
+        entry.Hits = held.Hits;
+        entry.Misses = held.Misses;
         entry.Seen = held.Misses > 0 ? held.Seen : entry.Seen;
         if (entry.State == RuleState.Acknowledged)
         {

@@ -137,10 +137,47 @@ public sealed partial class RuleLedger(ISteeringBackend backend, Action<Steering
     {
         lock (_gate)
         {
-            return [.. _rules.Values.Where(entry => !entry.IsLeaving).Select(entry => new LedgerLine(
-                entry.Rule, entry.State, entry.Hits, entry.Error, entry.Misses, entry.Seen, entry.IsIneffective))];
+            return [.. _rules.Values.Where(entry => !entry.IsLeaving).Select(Line)];
         }
     }
+
+    /// <summary>Finds one rule.</summary>
+    /// <param name="match">Which.</param>
+    /// <returns>It, or null where nobody wants it.</returns>
+    public LedgerLine? Find(uint match)
+    {
+        lock (_gate)
+        {
+            return _rules.TryGetValue(match, out Entry? entry) && !entry.IsLeaving ? Line(entry) : null;
+        }
+    }
+
+    /// <summary>Adds up what was counted, by the rules' marks.</summary>
+    /// <returns>The sums; rules that lead to any queue have hits alone.</returns>
+    public Dictionary<uint, MarkTraffic> ByMark()
+    {
+        Dictionary<uint, MarkTraffic> sums = [];
+        lock (_gate)
+        {
+            foreach (Entry entry in _rules.Values)
+            {
+                MarkTraffic sum = sums.GetValueOrDefault(entry.Rule.Mark, new MarkTraffic(0, 0, SteeringRule.Any));
+                LedgerLine line = Line(entry);
+                sums[entry.Rule.Mark] = new MarkTraffic(sum.Hits + line.Hits, sum.Misses + line.Misses, line.Misses > 0 ? line.Seen : sum.Seen);
+            }
+        }
+
+        return sums;
+    }
+
+    private static LedgerLine Line(Entry entry) => new(
+        entry.Rule,
+        entry.State,
+        entry.HitsBefore + entry.Hits + entry.HitsObserved,
+        entry.Error,
+        entry.MissesBefore + entry.Misses + entry.MissesObserved,
+        entry.Seen,
+        entry.IsIneffective);
 
     private void Enqueue(Entry entry)
     {
@@ -271,6 +308,12 @@ public sealed partial class RuleLedger(ISteeringBackend backend, Action<Steering
         if (error == 0)
         {
             Hold(entry, isHeld: true);
+
+            // The backend counts from the beginning again.
+            entry.HitsBefore += entry.Hits;
+            entry.MissesBefore += entry.Misses;
+            entry.Hits = 0;
+            entry.Misses = 0;
             _capacity = _capacity < _held ? _held : _capacity;
             if (entry.IsLeaving || entry.Sent != entry.Rule)
             {
@@ -329,6 +372,10 @@ public sealed partial class RuleLedger(ISteeringBackend backend, Action<Steering
         public long Weight;
         public long Hits;
         public long Misses;
+        public long HitsBefore;
+        public long MissesBefore;
+        public long HitsObserved;
+        public long MissesObserved;
         public long Touched;
         public long Audited;
         public int Error;

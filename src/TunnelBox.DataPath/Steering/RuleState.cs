@@ -47,3 +47,9 @@ public sealed record LedgerSummary(
 /// <param name="IsIneffective">Whether it failed because it was there and had no effect.</param>
 public sealed record LedgerLine(
     SteeringRule Rule, RuleState State, long Hits, int Error, long Misses = 0, ushort Seen = SteeringRule.Any, bool IsIneffective = false);
+
+/// <summary>What was counted for all rules of one mark.</summary>
+/// <param name="Hits">Packets that matched.</param>
+/// <param name="Misses">Those of them that came in by another queue than their rule's.</param>
+/// <param name="Seen">The queue of the last of these.</param>
+public readonly record struct MarkTraffic(long Hits, long Misses, ushort Seen);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using TunnelBox.Protocol;
 
 namespace TunnelBox.DataPath.Steering;
@@ -11,6 +12,7 @@ namespace TunnelBox.DataPath.Steering;
 public sealed class SessionRules(RuleLedger ledger, Action<bool> complete) : IIndexObserver<IndexOwner>
 {
     private readonly Lock _gate = new();
+    private readonly ConcurrentDictionary<uint, ushort> _expected = new();
 
     /// <summary>Gets the rules.</summary>
     public RuleLedger Ledger => ledger;
@@ -21,8 +23,41 @@ public sealed class SessionRules(RuleLedger ledger, Action<bool> complete) : IIn
     public static uint MarkOf(Peer? peer) => (uint)(TunnelTrace.IdOf(peer) >> 32);
 
     /// <inheritdoc/>
-    public void Added(uint index, IndexOwner owner) =>
-        ledger.Want(new SteeringRule(index, MarkOf(owner as Peer ?? (owner as Keypair)?.Peer), SteeringRule.Any, SteeringRule.Any));
+    public void Added(uint index, IndexOwner owner)
+    {
+        uint mark = MarkOf(owner as Peer ?? (owner as Keypair)?.Peer);
+        ledger.Want(new SteeringRule(index, mark, _expected.GetValueOrDefault(mark, SteeringRule.Any), SteeringRule.Any));
+    }
+
+    /// <summary>Says by which queue a peer's packets come in from now on, because a card was told so; the program counts those that do not.</summary>
+    /// <param name="mark">The peer's mark.</param>
+    /// <param name="queue">The queue, or <see cref="SteeringRule.Any"/>.</param>
+    public void Expect(uint mark, ushort queue)
+    {
+        if (_expected.GetValueOrDefault(mark, SteeringRule.Any) == queue)
+        {
+            return;
+        }
+
+        if (queue == SteeringRule.Any)
+        {
+            _expected.TryRemove(mark, out _);
+        }
+        else
+        {
+            _expected[mark] = queue;
+        }
+
+        foreach (LedgerLine line in ledger.List())
+        {
+            if (line.Rule.Mark == mark)
+            {
+                ledger.Want(line.Rule with { Queue = queue });
+            }
+        }
+
+        Flush();
+    }
 
     /// <inheritdoc/>
     public void Removed(uint index) => ledger.Forget(index);

@@ -21,9 +21,15 @@ public sealed unsafe partial class XdpOuter
     /// <summary>Gets who learns of load; null where nothing is dropped early.</summary>
     public ILoadWatch? LoadWatch => _drop;
 
-    private void MakeRules(TunnelTrace? trace)
+    /// <summary>Gets the rules in the card; null where it has none.</summary>
+    public FlowRules? Flows { get; private set; }
+
+    /// <summary>Gets what holds steering rules and why, a part of a sentence.</summary>
+    public string SteeringChoice { get; private set; } = "off: the setting Steering switches it off";
+
+    private void MakeRules(XdpOuterOptions options)
     {
-        if (trace is null)
+        if (options.Steering is not { } trace)
         {
             return;
         }
@@ -32,6 +38,31 @@ public sealed unsafe partial class XdpOuter
         var map = new SessionMap(_program.Sessions);
         var ledger = new RuleLedger(map, (rule, state) => trace.SteeringChanged(map.Name, rule.Match, rule.Queue, rule.Worker, s_states[(int)state]));
         Rules = new SessionRules(ledger, _drop.SetComplete);
+        SteeringChoice = "map: the XDP program knows the sessions; the setting hw would have the card steer, too";
+        if (options.SteerInCard is { } peers)
+        {
+            SteerInCard(trace, peers);
+        }
+    }
+
+    private void SteerInCard(TunnelTrace trace, Func<IReadOnlyList<Peer>> peers)
+    {
+        if (CardBackends.Open(Device, _ifindex, _port, Queues, out bool byIndex, out string why) is not { } card)
+        {
+            SteeringChoice = $"map alone: {why}";
+            return;
+        }
+
+        SteeringChoice = $"hw: {why}";
+        Flows = new FlowRules(
+            card,
+            byIndex,
+            Rules!,
+            peers,
+            _port,
+            Queues,
+            (rule, state) => trace.SteeringChanged(card.Name, rule.Match, rule.Queue, rule.Worker, s_states[(int)state]),
+            (peer, sentence) => trace.Around("steer_ineffective", peer, sentence));
     }
 
     private void BeginDrops()

@@ -26,6 +26,9 @@ public sealed record XdpOuterOptions(string Device, uint Mark)
     /// <summary>Gets who is told of steering rules as they change; null steers nothing and drops nothing early.</summary>
     public TunnelTrace? Steering { get; init; }
 
+    /// <summary>Gets what gives the peers whose datagrams the card is to steer; null leaves the card alone.</summary>
+    public Func<IReadOnlyList<Peer>>? SteerInCard { get; init; }
+
     /// <summary>
     /// Gets what is told once, from another thread, that this side should be closed: why, and in which words. Until it is, datagrams
     /// go by it as far as they can.
@@ -84,7 +87,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
         _queues = queues;
         _port = port;
         _ifindex = ifindex;
-        MakeRules(options.Steering);
+        MakeRules(options);
     }
 
     /// <summary>Gets the device's name.</summary>
@@ -140,6 +143,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
         }
         catch (Exception fault)
         {
+            outer?.Flows?.Dispose();
             program.Dispose();
             outer?._paths?.Dispose();
             outer?._busyPolling?.Dispose();
@@ -203,6 +207,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
     {
         _paths.Dispose();
         _detached = true;
+        Flows?.Dispose();
         _program.Detach();
         _busyPolling?.Dispose();
         Count();
@@ -244,6 +249,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
 
         BeginDrops();
         _paths.Start();
+        Flows?.Start();
     }
 
     // The kernel takes a datagram to any of this machine's addresses at any device; a link-local one only where it belongs.

@@ -209,7 +209,7 @@ public sealed class RuleLedgerTests
 
         PumpAll(ledger);
         LedgerLine bad = ledger.List().Single(line => line.Rule.Match == 1);
-        Assert.Equal((RuleState.Failed, true, (ushort)0, 16L), (bad.State, bad.IsIneffective, bad.Seen, bad.Misses));
+        Assert.Equal((RuleState.Failed, true, (ushort)0, 100L), (bad.State, bad.IsIneffective, bad.Seen, bad.Misses));
         LedgerLine good = ledger.List().Single(line => line.Rule.Match == 2);
         Assert.Equal((RuleState.Verified, false, SteeringRule.Any, 0L), (good.State, good.IsIneffective, good.Seen, good.Misses));
         Assert.Equal(120, good.Hits);

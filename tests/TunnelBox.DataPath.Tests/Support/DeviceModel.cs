@@ -8,6 +8,7 @@ internal sealed class DeviceModel(int capacity = int.MaxValue) : ISteeringBacken
 {
     private readonly List<(int Due, SteeringAnswer Answer)> _answers = [];
     private readonly Dictionary<uint, SteeringRule> _table = [];
+    private readonly Dictionary<uint, (long Hits, long Misses, ushort Seen)> _counts = [];
     private int _time;
 
     public string Name => "model";
@@ -36,6 +37,13 @@ internal sealed class DeviceModel(int capacity = int.MaxValue) : ISteeringBacken
     public int MostUnderWay { get; private set; }
 
     public IReadOnlyDictionary<uint, SteeringRule> Table => _table;
+
+    /// <summary>Packets of a rule come in, some of them by another queue.</summary>
+    public void Count(uint match, long packets, long elsewhere, ushort queue)
+    {
+        (long hits, long misses, _) = _counts.GetValueOrDefault(match);
+        _counts[match] = (hits + packets, misses + elsewhere, queue);
+    }
 
     public void Lose(uint match) => _table.Remove(match);
 
@@ -80,7 +88,9 @@ internal sealed class DeviceModel(int capacity = int.MaxValue) : ISteeringBacken
     {
         foreach (SteeringRule rule in _table.Values)
         {
-            held.Add(new HeldRule(rule, rule.Match * 10L));
+            held.Add(_counts.TryGetValue(rule.Match, out (long Hits, long Misses, ushort Seen) count)
+                ? new HeldRule(rule, count.Hits, count.Misses, count.Seen)
+                : new HeldRule(rule, rule.Match * 10L));
         }
 
         Reading?.Invoke();
@@ -106,6 +116,12 @@ internal sealed class DeviceModel(int capacity = int.MaxValue) : ISteeringBacken
 
         if (!Ignores.Contains(order.Rule.Match))
         {
+            // What counts begins anew with each setting.
+            if (_counts.ContainsKey(order.Rule.Match))
+            {
+                _counts[order.Rule.Match] = default;
+            }
+
             _table[order.Rule.Match] = order.Rule;
         }
 
