@@ -80,6 +80,13 @@ struct wire load(const char *name, unsigned ifindex, unsigned target, uint16_t t
         }
     }
 
+    // The others need constants of their own to be found right.
+    struct bpf_program *one;
+    bpf_object__for_each_program(one, wire.object)
+    {
+        bpf_program__set_autoload(one, !strcmp(bpf_program__name(one), name));
+    }
+
     wire.program = bpf_object__find_program_by_name(wire.object, name);
     int error = bpf_object__load(wire.object);
     if (error) {
