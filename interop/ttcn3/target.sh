@@ -37,8 +37,20 @@ ip -6 route add fd99::/48 dev wg0
 SIDE
 }
 
+# enter SPACE: puts into `within` the words that run a command in the target's namespace, with control sockets of its own: interfaces of one name
+# would share them.
+enter() {
+    mkdir -p "$work/$1-run/wireguard" "$work/$1-run/tunnelbox"
+    # shellcheck disable=SC2016
+    within=(ip netns exec "$1-t" unshare --mount bash -c '
+        mkdir -p /run/wireguard /run/tunnelbox
+        mount --bind "$0/wireguard" /run/wireguard
+        mount --bind "$0/tunnelbox" /run/tunnelbox
+        exec "$@"' "$work/$1-run")
+}
+
 start_target() { # TARGET SPACE
-    local target=$1 space=$2 inner=$2-t command=() name i
+    local target=$1 space=$2 inner=$2-t command=() within=() i
     ip netns add "$space"
     echo "$space" >>"$work/spaces"
     ip -n "$space" link set lo up
@@ -50,6 +62,7 @@ start_target() { # TARGET SPACE
     echo "$inner" >>"$work/spaces"
     ip -n "$space" link add suite0 type veth peer name target0 netns "$inner"
     suite_addresses "$space" suite0
+    enter "$space"
     # Over AF_XDP each end of a veth pair needs a receive queue that polls.
     ip netns exec "$space" ethtool -K suite0 gro on >/dev/null 2>&1 || true
     case $target in
@@ -58,20 +71,25 @@ start_target() { # TARGET SPACE
         wireguard-go) command=("$("$repository/interop/wireguard-go/fetch.sh" 2022)") ;;
         wireguard-go-2023) command=("$("$repository/interop/wireguard-go/fetch.sh" 2023)") ;;
     esac
-    # The control sockets of all namespaces lie in one folder, so the interface's name there is the process's own.
-    mkdir -p "$work/$space-run"
-    ip netns exec "$inner" unshare --mount bash -c 'mkdir -p /run/wireguard /run/tunnelbox; mount --bind "$0" /run/wireguard; exec "$@"' \
-        "$work/$space-run" "${command[@]}" -f wg0 >"$work/$space.log" 2>&1 </dev/null &
+    "${within[@]}" "${command[@]}" -f wg0 >"$work/$space.log" 2>&1 </dev/null &
     echo "$!" >"$work/$space.pid"
     for ((i = 0; i < 200; i++)); do
-        [[ -S $work/$space-run/wg0.sock ]] && ip -n "$inner" link show wg0 >/dev/null 2>&1 && break
+        [[ -S $work/$space-run/wireguard/wg0.sock ]] && ip -n "$inner" link show wg0 >/dev/null 2>&1 && break
         kill -0 "$(<"$work/$space.pid")" 2>/dev/null || break
         sleep 0.1
     done
-    [[ -S $work/$space-run/wg0.sock ]] || { tail -n 5 "$work/$space.log" >&2; printf 'run: %s did not start\n' "$target" >&2; return 1; }
+    [[ -S $work/$space-run/wireguard/wg0.sock ]] || { tail -n 5 "$work/$space.log" >&2; printf 'run: %s did not start\n' "$target" >&2; return 1; }
     ip netns exec "$inner" bash -euc "$(target_side target0)"
-    ip netns exec "$inner" unshare --mount bash -c 'mount --bind "$0" /run/wireguard; exec wg setconf wg0 "$1"' "$work/$space-run" "$work/wg.conf"
-    until_reached "$space"
+    "${within[@]}" wg setconf wg0 "$work/wg.conf"
+    until_reached "$space" || return 1
+    if [[ $target == xdp ]]; then
+        for ((i = 0; i < 100; i++)); do
+            ! "${within[@]}" "$repository/out/tunnelctl" status wg0 | grep -q 'xdp:target0 outside' || return 0
+            sleep 0.2
+        done
+        printf 'run: the target never came to AF_XDP\n' >&2
+        return 1
+    fi
 }
 
 start_guest() { # SPACE

@@ -9,7 +9,7 @@ public class ConformanceTests(ITestOutputHelper output) : EndToEndTest(output, 3
     [Fact]
     public async Task Every_case_that_takes_less_than_20_s_passes()
     {
-        CommandResult result = await RunAsync("run", null, "--groups", "quick,wait,load", "--report", "conformance-quick", "udp");
+        CommandResult result = await RunAsync("run", null, "--groups", "quick,wait", "--report", "conformance-quick", "udp");
         Assert.Contains(" 0 failed", result.Output, StringComparison.Ordinal);
     }
 
