@@ -25,6 +25,7 @@ ip address add 192.0.2.9/24 dev $1
 ip address add 2001:db8:77::1/64 dev $1 nodad
 ip link set $1 up
 echo 1 >/proc/sys/net/ipv4/ip_forward
+echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 for setting in /proc/sys/net/ipv4/conf/*/send_redirects /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >\$setting; done
 # Answers by ICMP are never held back, whoever asks how often.
 echo 0 >/proc/sys/net/ipv4/icmp_ratemask
