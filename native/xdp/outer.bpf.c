@@ -9,6 +9,9 @@
 // What a chunk of 4 KiB holds behind the 256 bytes that the kernel keeps free and the 48 that we do (Arena.Headroom).
 #define LARGEST_FRAME 3792
 
+#define QUEUES 64   // of a device; what others take is the kernel's
+#define WORKERS 64  // of a tunnel
+
 // struct control: what may be dropped here.
 #define CONTROL_DROP 1            // what is no WireGuard message, or of a wrong length
 #define CONTROL_COMPLETE 2        // every receiver index in use stands in `sessions`, so any other is nobody's
@@ -70,10 +73,10 @@ struct {
     __type(value, __u32);
 } listen_on SEC(".maps");
 
-// One socket a receive queue.
+// In the first row the socket of the worker whose the receive queue is; in the row of each worker's number its socket on that queue.
 struct {
     __uint(type, BPF_MAP_TYPE_XSKMAP);
-    __uint(max_entries, 256);
+    __uint(max_entries, QUEUES * (1 + WORKERS));
     __type(key, __u32);
     __type(value, __u32);
 } sockets SEC(".maps");
@@ -232,6 +235,11 @@ static __always_inline int take(struct xdp_md *context, int bound)
         }
     }
 
+    __u32 slot = context->rx_queue_index;
+    if (slot >= QUEUES) {
+        return XDP_PASS;
+    }
+
     if (hints.present & HINT_RECEIVER) {
         struct session *session = bpf_map_lookup_elem(&sessions, &hints.receiver);
         if (session) {
@@ -243,6 +251,10 @@ static __always_inline int take(struct xdp_md *context, int bound)
                     __sync_fetch_and_add(&session->elsewhere, 1);
                     session->seen = context->rx_queue_index;
                 }
+            }
+
+            if (session->worker < WORKERS) {
+                slot += (1 + session->worker) * QUEUES;
             }
         } else if ((flags & CONTROL_DROP) && (flags & CONTROL_COMPLETE)) {
             return drop(hints.message == 4 ? DROP_INDEX : hints.message == 2 ? DROP_RESPONSE : DROP_COOKIE, hints.payload_length);
@@ -257,7 +269,7 @@ static __always_inline int take(struct xdp_md *context, int bound)
     hints_write(context, &hints);
 
     // No socket on this queue: the flags are the verdict.
-    return bpf_redirect_map(&sockets, context->rx_queue_index, XDP_PASS);
+    return bpf_redirect_map(&sockets, slot, XDP_PASS);
 }
 
 // For any device and mode.

@@ -37,6 +37,9 @@ public sealed record TunnelBoxSettings
     /// <summary>Gets a value indicating whether each worker keeps to one CPU.</summary>
     public bool PinWorkers { get; init; }
 
+    /// <summary>Gets a value indicating whether workers that have nothing to do open bursts of one that has more than it can.</summary>
+    public bool ShareOpening { get; init; } = true;
+
     /// <summary>Gets how much the log says.</summary>
     public LogLevel LogLevel { get; init; } = LogLevel.Info;
 
@@ -79,7 +82,7 @@ public sealed record TunnelBoxSettings
     /// <summary>Gets the microseconds that a worker polls the device of <see cref="OuterPort"/> at a time, 0 for not at all.</summary>
     public int BusyPoll { get; init; }
 
-    /// <summary>Gets what keeps steering rules: <c>auto</c> and <c>map</c> the XDP program, <c>hw</c> the card, too, <c>off</c> nothing.</summary>
+    /// <summary>Gets what keeps steering rules: <c>auto</c> and <c>map</c> programs in the kernel, <c>hw</c> the card, too, <c>off</c> nothing.</summary>
     public string Steering { get; init; } = "auto";
 
     /// <summary>Gets the wg file of the tunnel that the daemon sets up itself, or null for none.</summary>

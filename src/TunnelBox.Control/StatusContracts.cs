@@ -100,6 +100,12 @@ public sealed record DeviceReport
     /// <summary>Gets the number of threads that move packets, 0 while the interface is down.</summary>
     public required int Workers { get; init; }
 
+    /// <summary>Gets each of those threads; null while there are none.</summary>
+    public IReadOnlyList<WorkerReport>? WorkerList { get; init; }
+
+    /// <summary>Gets the setting <c>Steering</c>.</summary>
+    public string? Steering { get; init; }
+
     /// <summary>Gets the kind of port on the inner side.</summary>
     public required string InnerPort { get; init; }
 
@@ -147,6 +153,25 @@ public sealed record DeviceReport
 
     /// <summary>Gets the number of peers.</summary>
     public required int PeerCount { get; init; }
+}
+
+/// <summary>One thread that moves packets.</summary>
+public sealed record WorkerReport
+{
+    /// <summary>Gets its number, from 0; queues name it.</summary>
+    public required int Number { get; init; }
+
+    /// <summary>Gets the processor that it keeps to; null where the kernel chooses.</summary>
+    public int? Cpu { get; init; }
+
+    /// <summary>Gets how many peers it owns: what they send is received, put in order and delivered there.</summary>
+    public required int Peers { get; init; }
+
+    /// <summary>Gets the bursts that it opened for others.</summary>
+    public required long OpenedForOthers { get; init; }
+
+    /// <summary>Gets the bursts of its own that it offered to others.</summary>
+    public required long Offered { get; init; }
 }
 
 /// <summary>What a daemon tells of a peer. Ages are in seconds, with fractions.</summary>

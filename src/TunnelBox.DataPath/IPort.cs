@@ -6,8 +6,8 @@ namespace TunnelBox.DataPath;
 /// </summary>
 public interface IPort : IDisposable
 {
-    /// <summary>Most descriptors of one port: the queues of a large device, and two sockets.</summary>
-    const int MaxPollDescriptors = 66;
+    /// <summary>Most descriptors of one port: the queues of a large device, two sockets, and an event.</summary>
+    const int MaxPollDescriptors = 67;
 
     /// <summary>Gets what status output calls this port, with the offloads in force, such as <c>tun wg0 vnet_hdr tso4 tso6 uso</c>.</summary>
     string Description { get; }
@@ -29,6 +29,13 @@ public interface IPort : IDisposable
     /// <param name="burst">An empty burst.</param>
     /// <returns>Packets appended; 0 when nothing is there.</returns>
     int Receive(Burst burst);
+
+    /// <summary>
+    /// Appends packets to another empty burst, and what the calls since the last <see cref="Receive"/> handed out stays valid beside them.
+    /// </summary>
+    /// <param name="burst">An empty burst.</param>
+    /// <returns>Packets appended; 0 when nothing is there, or no memory is left to hold them in.</returns>
+    int ReceiveMore(Burst burst) => 0;
 
     /// <summary>
     /// Gets a value indicating whether the last <see cref="Receive"/> stopped before it had seen the queue empty. The rest of a

@@ -11,37 +11,26 @@ namespace TunnelBox.DataPath;
 /// </summary>
 internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeGate handshakes)
 {
-    private readonly AeadJob[] _jobs = new AeadJob[Burst.Capacity];
-    private readonly int[] _slots = new int[Burst.Capacity];
+    private readonly OpeningJobs _jobs = new();
 
     /// <summary>Opens every data message of a burst; handshake messages go to their queue.</summary>
     /// <param name="burst">Datagrams.</param>
     /// <param name="now">Nanoseconds of the tunnel's clock.</param>
     public void Open(Burst burst, long now)
     {
-        int jobs = Classify(burst, now);
-        if (jobs == 0)
+        Classify(burst, _jobs, now);
+        if (_jobs.Count > 0)
         {
-            return;
-        }
-
-        aead.Open(_jobs.AsSpan(0, jobs));
-        AllowedIps<Peer> allowedIps = tunnel.AllowedIps;
-        for (int start = 0; start < jobs;)
-        {
-            Keypair keypair = burst.Keypair[_slots[start]]!;
-            int end = start + 1;
-            while (end < jobs && ReferenceEquals(burst.Keypair[_slots[end]], keypair))
-            {
-                end++;
-            }
-
-            Accept(burst, keypair, start, end, allowedIps, now);
-            start = end;
+            aead.Open(_jobs.Span);
+            Accept(burst, _jobs, now);
         }
     }
 
-    private int Classify(Burst burst, long now)
+    /// <summary>The first third of <see cref="Open"/>: finds the session of each data message; handshake messages go to their queue.</summary>
+    /// <param name="burst">Datagrams.</param>
+    /// <param name="to">Gets what is to be opened, and by whom does not matter.</param>
+    /// <param name="now">Nanoseconds of the tunnel's clock.</param>
+    public void Classify(Burst burst, OpeningJobs to, long now)
     {
         int jobs = 0;
         int count = burst.Count;
@@ -98,22 +87,47 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
                 continue;
             }
 
-            ref AeadJob job = ref _jobs[jobs];
+            ref AeadJob job = ref to.Jobs[jobs];
             job.Source = burst.Data[i] + DataMessage.HeaderSize;
             job.Destination = job.Source;
             job.Key = keypair.ReceiveKey;
             job.Counter = counter;
             job.Length = datagram.Length - DataMessage.MinimumSize;
             job.Opened = false;
-            _slots[jobs++] = i;
+            to.Slots[jobs++] = i;
         }
 
-        return jobs;
+        to.Count = jobs;
+    }
+
+    /// <summary>The last third of <see cref="Open"/>: checks counters and sources. The bursts of one session must come in the order in which they arrived.</summary>
+    /// <param name="burst">Datagrams.</param>
+    /// <param name="opened">What was opened of them.</param>
+    /// <param name="now">Nanoseconds of the tunnel's clock.</param>
+    public void Accept(Burst burst, OpeningJobs opened, long now)
+    {
+        AllowedIps<Peer> allowedIps = tunnel.AllowedIps;
+        int[] slots = opened.Slots;
+        int jobs = opened.Count;
+        for (int start = 0; start < jobs;)
+        {
+            Keypair keypair = burst.Keypair[slots[start]]!;
+            int end = start + 1;
+            while (end < jobs && ReferenceEquals(burst.Keypair[slots[end]], keypair))
+            {
+                end++;
+            }
+
+            Accept(burst, opened, keypair, start, end, allowedIps, now);
+            start = end;
+        }
     }
 
     // One run of packets of one session: one taking of its replay window, one set of timers.
-    private void Accept(Burst burst, Keypair keypair, int start, int end, AllowedIps<Peer> allowedIps, long now)
+    private void Accept(Burst burst, OpeningJobs opened, Keypair keypair, int start, int end, AllowedIps<Peer> allowedIps, long now)
     {
+        AeadJob[] all = opened.Jobs;
+        int[] slots = opened.Slots;
         Peer peer = keypair.Peer;
         int newest = -1;
         int packets = 0;
@@ -122,8 +136,8 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
         {
             for (int j = start; j < end; j++)
             {
-                int slot = _slots[j];
-                ref AeadJob job = ref _jobs[j];
+                int slot = slots[j];
+                ref AeadJob job = ref all[j];
                 if (!job.Opened)
                 {
                     burst.Drop(slot, DropReason.InStateProtoError);
@@ -160,9 +174,9 @@ internal sealed unsafe class Inbound(Tunnel tunnel, IPacketAead aead, HandshakeG
         bool data = false;
         for (int j = start; j < end; j++)
         {
-            if (burst.Verdict[_slots[j]] == Verdict.Continue)
+            if (burst.Verdict[slots[j]] == Verdict.Continue)
             {
-                data |= Unwrap(burst, _slots[j], _jobs[j].Length, peer, allowedIps);
+                data |= Unwrap(burst, slots[j], all[j].Length, peer, allowedIps);
             }
         }
 

@@ -24,6 +24,9 @@ internal sealed unsafe class WakeEvent : IDisposable
     /// <summary>Gets the descriptor to poll.</summary>
     public int Descriptor => _descriptor.Value;
 
+    /// <summary>Gets a value indicating whether a signal is pending.</summary>
+    public bool IsSet => Volatile.Read(ref _pending) != 0;
+
     /// <summary>Wakes the thread, or has it not fall asleep; any thread.</summary>
     public void Set()
     {

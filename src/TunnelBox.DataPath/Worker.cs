@@ -12,7 +12,7 @@ namespace TunnelBox.DataPath;
 /// One thread that owns one inner and one outer port and runs every packet to completion: no locks, allocations or system
 /// calls per packet. It sleeps in ppoll(2) when both ports are empty.
 /// </summary>
-public sealed unsafe class Worker : IDisposable
+public sealed unsafe partial class Worker : IDisposable
 {
     private const int StagedRegion = 256 * 1024;
     private const int LargestPacket = 65535;
@@ -123,6 +123,7 @@ public sealed unsafe class Worker : IDisposable
             _thread.Join();
         }
 
+        _member?.Dispose();
         _reader.Dispose();
         _wake.Dispose();
         _stagedBytes.Dispose();
@@ -176,11 +177,17 @@ public sealed unsafe class Worker : IDisposable
                 {
                     Volatile.Write(ref _longestPass, pass);
                 }
+            }
+            else
+            {
+                began = 0;
+            }
 
+            if (StaysAwake(received))
+            {
                 continue;
             }
 
-            began = 0;
             _ = LibC.ppoll(polled, (nuint)count + 1, null);
             Volatile.Write(ref _asleep, _asleep + (_tunnel.Now() - _now));
             TakeWake(polled + count);
@@ -254,7 +261,13 @@ public sealed unsafe class Worker : IDisposable
 
     private int PumpOuter()
     {
+        if (_full >= ShareAfter && _member is { HasHelp: true } member && !IsTraced(outward: false))
+        {
+            return PumpShared(member);
+        }
+
         int received = _outer.Receive(_fromOuter);
+        _full = received == Burst.Capacity && _outer.MoreWaiting ? _full + 1 : Math.Min(_full, 0);
         if (received > 0)
         {
             if (Observation.On)
@@ -277,69 +290,6 @@ public sealed unsafe class Worker : IDisposable
         }
 
         return received;
-    }
-
-    // Packets that waited for a session are copied out of the peer's queue into this worker's own memory, then take the
-    // same way as all others.
-    private void FlushStaged(Peer peer, bool keepalive)
-    {
-        if (peer.IsRemoved || (!keepalive && peer.Staged.Count == 0))
-        {
-            return;
-        }
-
-        Keypair? keypair = peer.Current;
-        Endpoint? endpoint = peer.Endpoint;
-        if (endpoint is null || keypair is null || !keypair.CanSend(_now))
-        {
-            _tunnel.WantHandshake(peer, _now);
-            return;
-        }
-
-        while (TakeStaged(peer, keypair, endpoint, keepalive))
-        {
-            keepalive = false;
-            if (IsTraced(outward: true))
-            {
-                _tracedStaged.Outward(_fromStaged, _outbound, _outer, _now, staged: null);
-            }
-            else
-            {
-                _outbound.Seal(_fromStaged, _now);
-                _outer.Send(_fromStaged);
-            }
-
-            Account(_fromStaged, outward: true);
-            _fromStaged.Clear();
-        }
-    }
-
-    private bool TakeStaged(Peer peer, Keypair keypair, Endpoint endpoint, bool keepalive)
-    {
-        int offset = 0;
-        while (_fromStaged.Count < Burst.Capacity && offset + Burst.Headroom + LargestPacket + Burst.Tailroom <= (int)_stagedBytes.Length)
-        {
-            byte* data = _stagedBytes.Address + offset + Burst.Headroom;
-            if (!peer.Staged.TryTake(new Span<byte>(data, LargestPacket), out int length))
-            {
-                if (!keepalive || _fromStaged.Count > 0)
-                {
-                    break;
-                }
-
-                length = 0;
-            }
-
-            int slot = _fromStaged.Count++;
-            _fromStaged.Data[slot] = (nint)data;
-            _fromStaged.Length[slot] = length;
-            _fromStaged.Keypair[slot] = keypair;
-            _fromStaged.Destination[slot] = endpoint;
-            offset += (Burst.Headroom + length + Burst.Tailroom + 63) & ~63;
-            keepalive = false;
-        }
-
-        return _fromStaged.Count > 0;
     }
 
     private void Account(Burst burst, bool outward)

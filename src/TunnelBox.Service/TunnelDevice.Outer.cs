@@ -145,14 +145,7 @@ public sealed partial class TunnelDevice
                     Ended = (end, why) => Post(() => LoseDevice(opened, end, why)),
                 },
                 sockets);
-            if (opened.Rules is { } rules)
-            {
-                _tunnel.ObserveIndices(rules);
-                _steering = rules;
-                _flows = opened.Flows;
-                _steeringChoice = opened.SteeringChoice;
-                _gate.Watch = opened.LoadWatch;
-            }
+            _gate.Watch = opened.LoadWatch;
         }
         catch (PortException refused)
         {
@@ -163,6 +156,7 @@ public sealed partial class TunnelDevice
         }
 
         _xdp = opened;
+        Observe();
         _refusedDevice = -1;
         _openedAt = Environment.TickCount64;
         _outerName = $"xdp:{device}";
@@ -243,17 +237,17 @@ public sealed partial class TunnelDevice
     // The traffic goes back to the kernel, the workers take what had arrived, and only then everything is closed.
     private void StopOuter()
     {
-        if (_xdp is not null)
+        XdpOuter? xdp = _xdp;
+        if (xdp is not null)
         {
-            _tunnel.ObserveIndices(null);
-            _steering = null;
-            _flows = null;
+            _xdp = null;
+            Observe();
             _gate.Watch = null;
-            _xdp.Detach();
+            xdp.Detach();
         }
 
         StopWorkers();
-        if (_xdp is not { } xdp)
+        if (xdp is null)
         {
             return;
         }
@@ -263,7 +257,6 @@ public sealed partial class TunnelDevice
             _log.Verbose($"{InterfaceName}: XDP on {xdp.Device} is closed while frames are under way");
         }
 
-        _xdp = null;
         xdp.Dispose();
         if (_xdpCounters is { } counters)
         {

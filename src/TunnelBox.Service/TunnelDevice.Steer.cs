@@ -15,7 +15,7 @@ public sealed partial class TunnelDevice
         SessionRules? rules = _steering;
         if (rules is null)
         {
-            string note = setting == "off" ? "the setting Steering switches it off" : "no XDP program runs for this tunnel, which would hold the rules";
+            string note = setting == "off" ? "the setting Steering switches it off" : "no program in the kernel holds rules for this tunnel: it has one worker, and no XDP device";
             call.Write(
                 new SteerAnswer { Interface = InterfaceName, Time = DateTimeOffset.UtcNow, Setting = setting, Note = note, Backends = [], Rules = [] },
                 SteerJson.Default.SteerAnswer);

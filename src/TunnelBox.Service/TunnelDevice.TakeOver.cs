@@ -104,6 +104,10 @@ public sealed partial class TunnelDevice
 
                 _sockets = taken.Udp;
                 Run(workers);
+                if (taken.Udp is { } udp)
+                {
+                    SteerStack(udp);
+                }
             }
 
             _log.Info($"{InterfaceName}: {_tunnel.PeerCount} peers with their sessions were taken over; nothing moved for {Stopwatch.GetElapsedTime(began).TotalMilliseconds:F1} ms");

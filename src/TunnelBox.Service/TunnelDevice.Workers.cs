@@ -27,12 +27,14 @@ public sealed partial class TunnelDevice
         Array.ForEach(_taps, taps => taps.LocalPort = sockets.Port);
         _workerCounters = [.. workers.Select((_, i) => _counters.AddBlock($"tb-worker-{i}", inner[i].Description, outer[i].Description))];
         int[] cpus = CpusFor(workers.Length);
+        WorkerTeam? team = workers.Length > 1 && _options.Settings.ShareOpening ? new WorkerTeam() : null;
         for (int i = 0; i < workers.Length; i++)
         {
             workers[i] = new Worker($"tb-worker-{i}", _tunnel, inner[i], outer[i], _aead.Create(), _gate, _workerCounters[i], _taps[i])
             {
                 Mtu = _link.Mtu,
                 Cpu = i < cpus.Length ? cpus[i] : null,
+                Team = team,
             };
         }
 

@@ -196,6 +196,7 @@ public sealed partial class TunnelDevice : ITunnel
 
         _health.Dispose();
         _handshakes.Dispose();
+        StopStack();
         _tunnel.Dispose();
         _tun.Dispose();
         _arena.Dispose();
@@ -305,6 +306,8 @@ public sealed partial class TunnelDevice : ITunnel
             _configuredPort = sockets.Port;
             _sockets = null;
             sockets.Dispose();
+            _stackRules = null;
+            Observe();
         }
 
         _tunnel.Stop();
@@ -340,6 +343,7 @@ public sealed partial class TunnelDevice : ITunnel
         UdpSockets? old = _sockets;
         _sockets = opened;
         old?.Dispose();
+        SteerStack(opened);
         _refusedDevice = -1;
         _ = OpenXdp(opened, mark);
         _refusedLan = -1;

@@ -27,6 +27,17 @@ internal static class StatusText
             Line(text, string.Empty, note);
         }
 
+        if (device.WorkerList is { Count: > 1 } workers)
+        {
+            Line(text, "steering", $"{device.Steering}; \"tunnelctl steer {device.Interface}\" shows the rules");
+            foreach (WorkerReport worker in workers.Take(MostQueues))
+            {
+                Line(text, $"worker {worker.Number}", string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{(worker.Cpu is { } cpu ? $"on CPU {cpu}" : "on any CPU")}, owns {Count(worker.Peers, "peer")}, opened {Bursts(worker.OpenedForOthers)} for others, offered {Bursts(worker.Offered)}"));
+            }
+        }
+
         Queues(text, "queue", device.OuterQueues);
         Queues(text, "lan queue", device.InnerQueues);
 
@@ -120,6 +131,8 @@ internal static class StatusText
     private static string Words(IReadOnlyList<string> words) => words.Count == 0 ? "none" : string.Join(' ', words);
 
     private static string Count(int count, string noun) => $"{count} {noun}{(count == 1 ? string.Empty : "s")}";
+
+    private static string Bursts(long count) => count == 1 ? "1 burst" : string.Create(CultureInfo.InvariantCulture, $"{count} bursts");
 
     private static string Ago(double seconds) => seconds switch
     {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using TunnelBox.Benchmarks;
 using TunnelBox.Benchmarks.Crypto;
+using TunnelBox.Benchmarks.Scaling;
 using TunnelBox.Benchmarks.Stages;
 
 switch (args)
@@ -16,6 +17,12 @@ switch (args)
         return 0;
     case ["stages", .. var sizes]:
         StageBenchmark.Run(Console.Out, [.. sizes.Select(size => int.Parse(size, CultureInfo.InvariantCulture))]);
+        return 0;
+    case ["scaling"] or ["scaling", "quick"]:
+        ScalingBenchmark.Run(args.Length == 2, Console.Out);
+        return 0;
+    case ["sealing"]:
+        SealingProcess.Serve(Console.In, Console.Out);
         return 0;
     case ["flood", var address, var port, var rate, var seconds]:
         Flood.Run(address, int.Parse(port, CultureInfo.InvariantCulture), int.Parse(rate, CultureInfo.InvariantCulture), int.Parse(seconds, CultureInfo.InvariantCulture));
@@ -42,6 +49,6 @@ switch (args)
         CryptoReport.Run(shim, file, args[3], int.Parse(runs, CultureInfo.InvariantCulture), Console.Out);
         return 0;
     default:
-        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full|stages SIZE...|flood ADDRESS PORT RATE SECONDS|steering map FILE|steering tc DEVICE COUNT FILE|steering tables DEVICE|steering keys COUNT|steering initiation KEY|steering handshakes ADDRESS PORT KEY COUNT|crypto SHIM FILE quiet|loaded|narrow RUNS");
+        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full|stages SIZE...|scaling [quick]|sealing|flood ADDRESS PORT RATE SECONDS|steering map FILE|steering tc DEVICE COUNT FILE|steering tables DEVICE|steering keys COUNT|steering initiation KEY|steering handshakes ADDRESS PORT KEY COUNT|crypto SHIM FILE quiet|loaded|narrow RUNS");
         return 2;
 }

@@ -5,11 +5,12 @@ using TunnelBox.Linux.Libc;
 namespace TunnelBox.DataPath.Steering;
 
 /// <summary>
-/// The map <c>sessions</c> of native/xdp/outer.bpf.c as a backend: receiver index to mark, queue and worker. It answers at once, many
-/// orders a system call. Orders from one thread at a time.
+/// The map <c>sessions</c> of native/xdp/outer.bpf.c or steer.bpf.c as a backend: receiver index to mark, queue and worker. It answers at once,
+/// many orders a system call. Orders from one thread at a time.
 /// </summary>
 /// <param name="map">The map's descriptor, owned by the caller.</param>
-public sealed class SessionMap(int map) : ISteeringBackend
+/// <param name="name">What it is called.</param>
+public sealed class SessionMap(int map, string name = "map") : ISteeringBackend
 {
     private const int Batch = 4096;
 
@@ -18,7 +19,7 @@ public sealed class SessionMap(int map) : ISteeringBackend
     private readonly Session[] _values = new Session[Batch];
 
     /// <inheritdoc/>
-    public string Name => "map";
+    public string Name => name;
 
     /// <inheritdoc/>
     public int Credits => Batch;

@@ -9,7 +9,8 @@ namespace TunnelBox.DataPath.Steering;
 /// </summary>
 /// <param name="ledger">The rules.</param>
 /// <param name="complete">Told after every change whether each index in use stands in the map.</param>
-public sealed class SessionRules(RuleLedger ledger, Action<bool> complete) : IIndexObserver<IndexOwner>
+/// <param name="workers">How many workers there are, of which one owns each peer; with a single one it does not matter.</param>
+public sealed class SessionRules(RuleLedger ledger, Action<bool> complete, int workers = 1) : IIndexObserver<IndexOwner>
 {
     private readonly Lock _gate = new();
     private readonly ConcurrentDictionary<uint, ushort> _expected = new();
@@ -25,8 +26,10 @@ public sealed class SessionRules(RuleLedger ledger, Action<bool> complete) : IIn
     /// <inheritdoc/>
     public void Added(uint index, IndexOwner owner)
     {
-        uint mark = MarkOf(owner as Peer ?? (owner as Keypair)?.Peer);
-        ledger.Want(new SteeringRule(index, mark, _expected.GetValueOrDefault(mark, SteeringRule.Any), SteeringRule.Any));
+        Peer? peer = owner as Peer ?? (owner as Keypair)?.Peer;
+        uint mark = MarkOf(peer);
+        ushort worker = workers > 1 && peer is not null ? (ushort)Ownership.Of(peer, workers) : SteeringRule.Any;
+        ledger.Want(new SteeringRule(index, mark, _expected.GetValueOrDefault(mark, SteeringRule.Any), worker));
     }
 
     /// <summary>Says by which queue a peer's packets come in from now on, because a card was told so; the program counts those that do not.</summary>

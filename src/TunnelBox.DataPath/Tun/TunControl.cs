@@ -84,6 +84,12 @@ internal static unsafe class TunControl
         }
     }
 
+    /// <summary>Has a program choose the queue of each packet (TUNSETSTEERINGEBPF).</summary>
+    /// <param name="queue">An attached descriptor.</param>
+    /// <param name="program">The program's descriptor; −1 for none again.</param>
+    /// <returns>0, or −errno.</returns>
+    public static int Steer(FileDescriptor queue, int program) => Math.Min(LibC.ioctl(queue.Value, Definitions.TUNSETSTEERINGEBPF, &program), 0);
+
     /// <summary>Runs an interface request in the namespace the interface is in now.</summary>
     /// <param name="queue">An attached descriptor.</param>
     /// <param name="request">SIOC*.</param>

@@ -89,6 +89,14 @@ public sealed class UdpPort : IPort
     }
 
     /// <inheritdoc/>
+    public int ReceiveMore(Burst burst)
+    {
+        ArgumentNullException.ThrowIfNull(burst);
+        _receivers[_busy]?.ReceiveMore(burst);
+        return burst.Count;
+    }
+
+    /// <inheritdoc/>
     public void Send(Burst burst)
     {
         ArgumentNullException.ThrowIfNull(burst);

@@ -70,13 +70,20 @@ internal sealed unsafe class UdpReceiver : IDisposable
     /// <param name="burst">Appended to.</param>
     public void Receive(Burst burst)
     {
-        // Slots below _end may back this burst, so a further call to the kernel fills those above.
         if (_next == _end)
         {
             _next = 0;
             _end = 0;
         }
 
+        ReceiveMore(burst);
+    }
+
+    /// <summary>The same, beside what was handed out since <see cref="Receive"/> was called.</summary>
+    /// <param name="burst">Appended to.</param>
+    public void ReceiveMore(Burst burst)
+    {
+        // Slots below _end may back this burst and those before it, so a further call to the kernel fills those above.
         MoreWaiting = true;
         while (true)
         {

@@ -80,10 +80,11 @@ public sealed class OuterProgram : IDisposable
     public int Forget(IPEndPoint local) => BpfMap.Remove(_listenOn, AddressKey.Of(local));
 
     /// <summary>Sends what a queue takes to a socket; the kernel removes the entry when the socket closes.</summary>
-    /// <param name="queue">The device's receive queue, below 256.</param>
+    /// <param name="queue">The device's receive queue, below <see cref="XdpQueues.Most"/>.</param>
     /// <param name="socket">The descriptor of an AF_XDP socket.</param>
+    /// <param name="worker">Whose sessions' packets: a worker's number, below 64; −1 for all others.</param>
     /// <returns>0, or −errno.</returns>
-    public int Bind(uint queue, int socket) => BpfMap.Set(_sockets, queue, socket);
+    public int Bind(uint queue, int socket, int worker = -1) => BpfMap.Set(_sockets, queue + ((uint)(worker + 1) * XdpQueues.Most), socket);
 
     /// <summary>Lets a source's initiations pass first under load.</summary>
     /// <param name="source">Its address and port.</param>

@@ -27,7 +27,7 @@ public sealed unsafe partial class XdpOuter
     /// <summary>Gets what holds steering rules and why, a part of a sentence.</summary>
     public string SteeringChoice { get; private set; } = "off: the setting Steering switches it off";
 
-    private void MakeRules(XdpOuterOptions options)
+    private void MakeRules(XdpOuterOptions options, int workers)
     {
         if (options.Steering is not { } trace)
         {
@@ -37,7 +37,7 @@ public sealed unsafe partial class XdpOuter
         _drop = new EarlyDrop(_program);
         var map = new SessionMap(_program.Sessions);
         var ledger = new RuleLedger(map, (rule, state) => trace.SteeringChanged(map.Name, rule.Match, rule.Queue, rule.Worker, s_states[(int)state]));
-        Rules = new SessionRules(ledger, _drop.SetComplete);
+        Rules = new SessionRules(ledger, _drop.SetComplete, workers);
         SteeringChoice = "map: the XDP program knows the sessions; the setting hw would have the card steer, too";
         if (options.SteerInCard is { } peers)
         {

@@ -87,7 +87,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
         _queues = queues;
         _port = port;
         _ifindex = ifindex;
-        MakeRules(options);
+        _options = options;
     }
 
     /// <summary>Gets the device's name.</summary>
@@ -100,7 +100,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
     public string? ModeReason => _queues.ModeReason;
 
     /// <summary>Gets what else people should know of this side, a sentence each.</summary>
-    public IReadOnlyList<string> Notes => [.. new[] { _queues.PagesReason, _queues.RedirectsReason, _busyPolling?.Problem }.OfType<string>()];
+    public IReadOnlyList<string> Notes => [.. new[] { _queues.PagesReason, _queues.RedirectsReason, _ownersNote, _busyPolling?.Problem }.OfType<string>()];
 
     /// <summary>Gets how many queues are bound.</summary>
     public int Queues => _queues.All.Count;
@@ -148,6 +148,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
             outer?._paths?.Dispose();
             outer?._busyPolling?.Dispose();
             outer?._channels.Dispose();
+            outer?.CloseGuests();
             queues?.Dispose();
             throw fault is NetlinkException ? new PortException($"no XDP on {options.Device}: {fault.Message}", fault) : fault;
         }
@@ -215,6 +216,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
         lock (_gate)
         {
             _disposed = true;
+            CloseGuests();
             _queues.Dispose();
         }
 
@@ -231,8 +233,19 @@ public sealed unsafe partial class XdpOuter : IDisposable
     {
         string mode = Mode.ToString().ToLowerInvariant();
         int workers = _workers = sockets.Ports.Count;
-        Ports = [.. sockets.Ports.Select((udp, worker) =>
-            (IPort)new XdpPort(udp, [.. _queues.All.Where((_, queue) => queue % workers == worker)], _paths, $"xdp {Device} {mode}"))];
+        if (_options.Steering is not null)
+        {
+            MakeGuests(workers);
+        }
+
+        MakeRules(_options, _wakes.Length > 0 ? workers : 1);
+        Ports = [.. sockets.Ports.Select((udp, worker) => (IPort)new XdpPort(
+            udp,
+            [.. _queues.All.Where((_, queue) => queue % workers == worker)],
+            _paths,
+            $"xdp {Device} {mode}",
+            [.. _guests.Where(guest => guest.Worker == worker).Select(guest => guest.Socket)],
+            _wakes.Length > 0 ? _wakes[worker] : null))];
     }
 
     private void Serve()
@@ -241,12 +254,14 @@ public sealed unsafe partial class XdpOuter : IDisposable
         for (int i = 0; i < _queues.All.Count; i++)
         {
             int error = _program.Bind((uint)i, _queues.All[i].Socket.Descriptor);
+            error = error < 0 || _wakes.Length == 0 ? error : _program.Bind((uint)i, _queues.All[i].Socket.Descriptor, i % _workers);
             if (error < 0)
             {
                 throw new PortException($"no XDP on {Device}: queue {i} cannot be given its socket: {Errno.Describe(error)}; use the UDP port", error);
             }
         }
 
+        ServeGuests();
         BeginDrops();
         _paths.Start();
         Flows?.Start();

@@ -15,6 +15,8 @@ internal sealed unsafe class XdpPort : IPort
 
     private readonly UdpPort _udp;
     private readonly XdpQueue[] _queues;
+    private readonly XdpGuest[] _guests;
+    private readonly WakeEvent? _returned;
     private readonly XdpQueue? _transmit;
     private readonly PathFinder _paths;
     private readonly string _name;
@@ -31,8 +33,12 @@ internal sealed unsafe class XdpPort : IPort
     /// <param name="queues">The worker's queues, possibly none.</param>
     /// <param name="paths">Where datagrams go.</param>
     /// <param name="name">What it is called beside the sockets, such as <c>xdp eth0 copy</c>.</param>
-    public XdpPort(UdpPort udp, XdpQueue[] queues, PathFinder paths, string name)
+    /// <param name="guests">The worker's sockets on other workers' queues.</param>
+    /// <param name="returned">Set when other workers have given back many frames of this one's queues.</param>
+    public XdpPort(UdpPort udp, XdpQueue[] queues, PathFinder paths, string name, XdpGuest[]? guests = null, WakeEvent? returned = null)
     {
+        _guests = guests ?? [];
+        _returned = returned;
         _udp = udp;
         _queues = queues;
         _transmit = queues.Length > 0 ? queues[0] : null;
@@ -57,6 +63,14 @@ internal sealed unsafe class XdpPort : IPort
                 }
             }
 
+            foreach (XdpGuest guest in _guests)
+            {
+                if (guest.MoreWaiting)
+                {
+                    return true;
+                }
+            }
+
             return _udp.MoreWaiting;
         }
     }
@@ -70,6 +84,16 @@ internal sealed unsafe class XdpPort : IPort
             descriptors[count++] = queue.Socket.Descriptor;
         }
 
+        foreach (XdpGuest guest in _guests)
+        {
+            descriptors[count++] = guest.Socket.Descriptor;
+        }
+
+        if (_returned is not null)
+        {
+            descriptors[count++] = _returned.Descriptor;
+        }
+
         return count;
     }
 
@@ -78,13 +102,22 @@ internal sealed unsafe class XdpPort : IPort
     {
         ArgumentNullException.ThrowIfNull(burst);
         int before = burst.Count;
-        int first = _queues.Length > 1 ? (_turn & 0xFFFF) % _queues.Length : 0;
-        for (int i = 0; i < _queues.Length; i++)
+        if (_returned is { IsSet: true })
         {
-            XdpQueue queue = _queues[(first + i) % _queues.Length];
-            queue.Recycle();
-            queue.Receive(burst);
+            _returned.Reset();
         }
+
+        foreach (XdpQueue queue in _queues)
+        {
+            queue.Recycle();
+        }
+
+        foreach (XdpGuest guest in _guests)
+        {
+            guest.Recycle();
+        }
+
+        TakeIn(burst);
 
         // Whoever only sends is as busy as one that receives; idle is who does neither.
         bool idle = burst.Count == before && !_sent;
@@ -95,6 +128,15 @@ internal sealed unsafe class XdpPort : IPort
         }
 
         return burst.Count - before;
+    }
+
+    /// <inheritdoc/>
+    public int ReceiveMore(Burst burst)
+    {
+        ArgumentNullException.ThrowIfNull(burst);
+        _turn++;
+        TakeIn(burst);
+        return burst.Count;
     }
 
     /// <inheritdoc/>
@@ -143,6 +185,26 @@ internal sealed unsafe class XdpPort : IPort
     public void Dispose()
     {
         // Sockets and queues belong to whoever made the port.
+    }
+
+    // Each queue is the first one in its turn.
+    private void TakeIn(Burst burst)
+    {
+        int sockets = _queues.Length + _guests.Length;
+        int at = sockets > 1 ? (_turn & 0xFFFF) % sockets : 0;
+        for (int i = 0; i < sockets; i++)
+        {
+            if (at < _queues.Length)
+            {
+                _queues[at].Receive(burst);
+            }
+            else
+            {
+                _guests[at - _queues.Length].Receive(burst);
+            }
+
+            at = at + 1 == sockets ? 0 : at + 1;
+        }
     }
 
     private XdpPath? Path(Endpoint destination)

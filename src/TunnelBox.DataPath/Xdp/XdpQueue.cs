@@ -51,6 +51,15 @@ internal sealed unsafe class XdpQueue : IDisposable
     /// <summary>Gets the socket.</summary>
     public XdpSocket Socket => _socket;
 
+    /// <summary>Gets the memory of its frames.</summary>
+    public Arena Arena => _arena;
+
+    /// <summary>Gets how many frames there are to receive into.</summary>
+    public int FramesToReceive => _receiveFrames;
+
+    /// <summary>Gets the sockets of other workers on this queue, which give its frames back here.</summary>
+    public List<XdpGuest> Guests { get; } = [];
+
     /// <summary>Gets or sets a value indicating whether each pass has the kernel poll the device.</summary>
     public bool PollsDevice { get; set; }
 
@@ -58,7 +67,7 @@ internal sealed unsafe class XdpQueue : IDisposable
     public bool MoreWaiting => _socket.Receive.Used > 0;
 
     /// <summary>Gets a value indicating whether both directions are empty; from any thread.</summary>
-    public bool IsIdle => _socket.Receive.Used == 0 && _socket.Transmit.Used == 0;
+    public bool IsIdle => _socket.Receive.Used == 0 && _socket.Transmit.Used == 0 && !Guests.Exists(static guest => guest.MoreWaiting);
 
     /// <summary>Gets 0, or −errno of the last send: what cannot be mended by trying again. From any thread.</summary>
     public int SendError => Volatile.Read(ref _sendError);
@@ -84,15 +93,31 @@ internal sealed unsafe class XdpQueue : IDisposable
         worker,
         _receiveFrames + _free.Length,
         Volatile.Read(ref _freeCount),
-        Volatile.Read(ref _heldCount) + (int)Volatile.Read(ref _added),
+        Volatile.Read(ref _heldCount) + (int)Volatile.Read(ref _added) + Guests.Sum(static guest => guest.Held),
         (int)_socket.Fill.Used,
-        (int)_socket.Receive.Used,
+        (int)_socket.Receive.Used + Guests.Sum(static guest => (int)guest.Socket.Receive.Used),
         (int)_socket.Transmit.Used,
         (int)_socket.Completion.Used)
     {
         ModeReason = _socket.ModeReason,
-        Statistics = _socket.ReadStatistics(),
+        Statistics = ReadStatistics(),
     };
+
+    /// <summary>Reads what the kernel dropped at this queue's sockets; from any thread.</summary>
+    /// <returns>Counts since they were opened.</returns>
+    public xdp_statistics ReadStatistics()
+    {
+        xdp_statistics all = _socket.ReadStatistics();
+        foreach (XdpGuest guest in Guests)
+        {
+            // Rings to fill and to transmit are the first socket's.
+            xdp_statistics each = guest.Socket.ReadStatistics();
+            all.rx_dropped += each.rx_dropped;
+            all.rx_ring_full += each.rx_ring_full;
+        }
+
+        return all;
+    }
 
     /// <summary>Has the kernel look at a TX ring that nobody may come back to; from any thread.</summary>
     public void Nudge()
@@ -117,6 +142,11 @@ internal sealed unsafe class XdpQueue : IDisposable
 
             fill.Submit((uint)_heldCount);
             _heldCount = 0;
+        }
+
+        foreach (XdpGuest guest in Guests)
+        {
+            guest.Returns.MoveTo(fill);
         }
 
         if (fill.NeedsWakeup || PollsDevice)

@@ -124,7 +124,7 @@ internal sealed class XdpQueues : IDisposable
     {
         for (int i = 0; i < _queues.Count; i++)
         {
-            xdp_statistics now = _queues[i].Socket.ReadStatistics();
+            xdp_statistics now = _queues[i].ReadStatistics();
             ref xdp_statistics before = ref _counted[i];
             XdpDrops.Count(counters, in now, in before, isInner);
             before = now;

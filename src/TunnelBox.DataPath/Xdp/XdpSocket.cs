@@ -20,7 +20,7 @@ public enum XdpMode
 /// An AF_XDP socket of one queue of one device with its four rings. It is bound in the best mode there is, and says why
 /// it is no better one.
 /// </summary>
-internal sealed unsafe class XdpSocket : IDisposable
+internal sealed unsafe partial class XdpSocket : IDisposable
 {
     private const int SendBuffer = 7 << 20;
     private const int BindAttempts = 20;

@@ -27,6 +27,9 @@ public static partial class Definitions
     /// <summary>Sets the size of the virtio header.</summary>
     public const nuint TUNSETVNETHDRSZ = 0x400454D8;
 
+    /// <summary>Has a BPF program choose the queue of each packet.</summary>
+    public const nuint TUNSETSTEERINGEBPF = 0x800454E0;
+
     /// <summary>Opens the namespace the interface is in.</summary>
     public const nuint TUNGETDEVNETNS = 0x54E3;
 

@@ -56,6 +56,9 @@ public static partial class Definitions
     /// <summary>Several sockets of one port share its traffic.</summary>
     public const int SO_REUSEPORT = 15;
 
+    /// <summary>Has a BPF program choose among the sockets that share a port.</summary>
+    public const int SO_ATTACH_REUSEPORT_EBPF = 52;
+
     /// <summary>Who is at the other end of a Unix socket: struct ucred.</summary>
     public const int SO_PEERCRED = 17;
 

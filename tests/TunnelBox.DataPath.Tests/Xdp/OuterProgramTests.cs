@@ -99,6 +99,7 @@ public sealed class OuterProgramTests : IDisposable
     [InlineData("dissect")]
     [InlineData("inner")]
     [InlineData("redirects")]
+    [InlineData("steer")]
     public void The_object_that_is_checked_in_is_the_compiled_source(string name)
     {
         string folder = NativeFolder.Path;
