@@ -80,11 +80,12 @@ struct wire load(const char *name, unsigned ifindex, unsigned target, uint16_t t
         }
     }
 
-    // The others need constants of their own to be found right.
+    // The others need constants of their own to be found right; what is held is released by the same process.
     struct bpf_program *one;
     bpf_object__for_each_program(one, wire.object)
     {
-        bpf_program__set_autoload(one, !strcmp(bpf_program__name(one), name));
+        bool both = !strcmp(name, "hold") && !strcmp(bpf_program__name(one), "release");
+        bpf_program__set_autoload(one, both || !strcmp(bpf_program__name(one), name));
     }
 
     wire.program = bpf_object__find_program_by_name(wire.object, name);
@@ -125,8 +126,8 @@ int main(int argc, char **argv)
         return count(argv[2], (uint16_t)atoi(argv[3]), atof(argv[4]));
     }
 
-    if (argc == 8 && !strcmp(argv[1], "hold")) {
-        return hold(argv[2], argv[3], argv[4], atoi(argv[5]), (unsigned)atoi(argv[6]), atof(argv[7]));
+    if (argc == 6 && !strcmp(argv[1], "hold")) {
+        return hold(argv[2], atoi(argv[3]), (unsigned)atoi(argv[4]), atof(argv[5]));
     }
 
     if (argc == 5 && !strcmp(argv[1], "blast")) {
@@ -146,6 +147,6 @@ int main(int argc, char **argv)
     }
 
     fprintf(stderr, "Usage: bench flood OUT MAC DESTINATION PORT MESSAGE RATE SECONDS | discard IN SECONDS | take IN FILE PROGRAM LOCAL PORT SECONDS\n");
-    fprintf(stderr, "       bench forward IN OUT SECONDS | generate OUT MAC SOURCE DESTINATION BYTES SECONDS | count IN TUNNEL-PORT SECONDS | hold IN OUT MAC BYTES FRAMES SECONDS | blast TO BYTES SECONDS\n");
+    fprintf(stderr, "       bench forward IN OUT SECONDS | generate OUT MAC SOURCE DESTINATION BYTES SECONDS | count IN TUNNEL-PORT SECONDS | hold OUT BYTES FRAMES SECONDS | blast TO BYTES SECONDS\n");
     return 2;
 }

@@ -42,5 +42,5 @@ int discard(const char *in, double seconds);
 // Has a program of native/xdp/outer.bpf.c take what comes in; nobody receives it.
 int take_real(const char *in, const char *file, const char *program, const char *local, int port, double seconds);
 int count(const char *in, uint16_t tunnel_port, double seconds);
-int hold(const char *in, const char *out, const char *mac, int bytes, unsigned frames, double seconds);
+int hold(const char *out, int bytes, unsigned frames, double seconds);
 int blast(const char *to, int bytes, double seconds);

@@ -20,32 +20,7 @@ static uint32_t progress(int map, uint32_t which)
     return value;
 }
 
-// The receiver's Ethernet address in every frame, whoever it was for while it was kept.
-static void address(struct bpf_object *object, uint32_t frames, const char *mac)
-{
-    static uint8_t frame[LARGEST];
-    unsigned octets[6];
-    int map = bpf_object__find_map_fd_by_name(object, "held");
-    if (sscanf(mac, "%x:%x:%x:%x:%x:%x", octets, octets + 1, octets + 2, octets + 3, octets + 4, octets + 5) != 6) {
-        give_up("MAC", EINVAL);
-    }
-
-    for (uint32_t i = 0; i < frames; i++) {
-        if (bpf_map_lookup_elem(map, &i, frame)) {
-            give_up("reading a frame", errno);
-        }
-
-        for (int octet = 0; octet < 6; octet++) {
-            frame[octet] = (uint8_t)octets[octet];
-        }
-
-        if (bpf_map_update_elem(map, &i, frame, 0)) {
-            give_up("writing a frame", errno);
-        }
-    }
-}
-
-int hold(const char *in, const char *out, const char *mac, int bytes, unsigned frames, double seconds)
+int hold(const char *out, int bytes, unsigned frames, double seconds)
 {
     static uint8_t blank[LARGEST];
     if (bytes < 64 || bytes > LARGEST || !frames) {
@@ -53,7 +28,15 @@ int hold(const char *in, const char *out, const char *mac, int bytes, unsigned f
     }
 
     held_frames = frames;
-    struct wire wire = load("hold", device(in), device(out), (uint16_t)bytes);
+    struct wire wire = load("hold", 0, device(out), (uint16_t)bytes);
+    LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)device(out), .attach_point = BPF_TC_EGRESS);
+    LIBBPF_OPTS(bpf_tc_opts, filter, .prog_fd = bpf_program__fd(wire.program), .handle = 1, .priority = 1);
+    int error = bpf_tc_hook_create(&hook);
+    error = error && error != -EEXIST ? error : bpf_tc_attach(&hook, &filter);
+    if (error) {
+        give_up("keeping what leaves", error);
+    }
+
     int map = bpf_object__find_map_fd_by_name(wire.object, "progress");
     printf("ready\n");
     fflush(stdout);
@@ -62,9 +45,10 @@ int hold(const char *in, const char *out, const char *mac, int bytes, unsigned f
         usleep(10000);
     }
 
-    bpf_link__destroy(wire.link);
+    // Taken off with everything else that tc has there.
+    hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+    bpf_tc_hook_destroy(&hook);
     uint32_t kept = progress(map, 0);
-    address(wire.object, kept, mac);
     printf("held %u\n", kept);
     fflush(stdout);
     // Whoever counts at the other end says when it is ready.
@@ -75,7 +59,7 @@ int hold(const char *in, const char *out, const char *mac, int bytes, unsigned f
     int program = bpf_program__fd(bpf_object__find_program_by_name(wire.object, "release"));
     uint64_t began = nanoseconds();
     while (go != EOF && progress(map, 1) < kept && !stopped()) {
-        int error = bpf_prog_test_run_opts(program, &options);
+        error = bpf_prog_test_run_opts(program, &options);
         if (error && error != -EINTR) {
             give_up("sending frames", error);
         }

@@ -1,6 +1,7 @@
 // The XDP programs of the limit that bench-xdp measures: take (frames to the socket of their queue), count (counts data and drops it), make (sends
 // what it is run on out of a device), hold (keeps sealed data and drops it), release (sends what was kept out of a device). Compiled by the benchmark, never shipped.
 #include <linux/bpf.h>
+#include <linux/pkt_cls.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -109,23 +110,22 @@ struct {
     __type(value, __u32);
 } progress SEC(".maps");
 
-// constants.tunnel_port is the bytes of a frame here.
-SEC("xdp")
-int hold(struct xdp_md *context)
+// What leaves a device is kept instead, if it is as long as a frame of sealed data. constants.tunnel_port is those bytes here.
+SEC("tc")
+int hold(struct __sk_buff *skb)
 {
-    struct headers *headers = udp_over_ipv4(context);
     __u32 length = constants.tunnel_port, kept = 0;
-    if (!headers || context->data_end - context->data != length || length > sizeof(struct held)) {
-        return XDP_PASS;
+    if (skb->len != length || length < sizeof(struct headers) || length > sizeof(struct held)) {
+        return TC_ACT_OK;
     }
 
     __u32 *count = bpf_map_lookup_elem(&progress, &kept);
     struct held *frame = count ? bpf_map_lookup_elem(&held, count) : 0;
-    if (frame && !bpf_xdp_load_bytes(context, 0, frame->bytes, length)) {
+    if (frame && !bpf_skb_load_bytes(skb, 0, frame->bytes, length)) {
         ++*count;
     }
 
-    return XDP_DROP;
+    return TC_ACT_SHOT;
 }
 
 SEC("xdp")
@@ -134,7 +134,7 @@ int release(struct xdp_md *context)
     __u32 kept = 0, sent = 1, length = constants.tunnel_port;
     __u32 *most = bpf_map_lookup_elem(&progress, &kept);
     __u32 *next = bpf_map_lookup_elem(&progress, &sent);
-    if (!most || !next || *next >= *most || length > sizeof(struct held)) {
+    if (!most || !next || *next >= *most || length < sizeof(struct headers) || length > sizeof(struct held)) {
         return XDP_DROP;
     }
 

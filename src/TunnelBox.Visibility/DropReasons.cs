@@ -46,6 +46,13 @@ public static class DropReasons
         ((uint)reason < Count ? s_descriptions[(int)reason] : null)
         ?? throw new ArgumentOutOfRangeException(nameof(reason), reason, "There is no such drop reason.");
 
+    /// <summary>Whether only a device knows of such drops, so that no peer can be named.</summary>
+    /// <param name="reason">A reason.</param>
+    /// <returns>True for those of AF_XDP's rings and of the device behind them.</returns>
+    public static bool IsOfDevice(DropReason reason) => reason is DropReason.InXdpNoFrame or DropReason.InXdpRefused or DropReason.InXdpRingFull
+        or DropReason.InXdpBadDescriptor or DropReason.InXdpRedirectFailed or DropReason.InXdpNotSent or DropReason.OutXdpNoFrame or DropReason.OutXdpRefused
+        or DropReason.OutXdpRingFull or DropReason.OutXdpBadDescriptor or DropReason.OutXdpNotSent or DropReason.OutXdpRedirectFailed;
+
     private static DropReasonDescription?[] Build()
     {
         var all = new DropReasonDescription?[Count];

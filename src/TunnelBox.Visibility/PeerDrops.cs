@@ -9,6 +9,10 @@ public struct PeerDrops
     /// <summary>The writer that is no worker: whoever holds the tunnel's lock.</summary>
     public const int Control = 0;
 
+    // A peer keeps no cells for what only a device knows of.
+    private static readonly DropReason[] s_reasons = [.. DropReasons.All.Select(description => description.Reason).Where(reason => !DropReasons.IsOfDevice(reason))];
+    private static readonly int[] s_places = Places();
+
     private Block? _first;
 
     /// <summary>Gets a value indicating whether anything was ever dropped.</summary>
@@ -16,12 +20,12 @@ public struct PeerDrops
 
     /// <summary>Counts dropped packets.</summary>
     /// <param name="writer"><see cref="CounterBlock.Writer"/> of the worker that counts, or <see cref="Control"/>.</param>
-    /// <param name="reason">Why; <see cref="DropReason.None"/> counts nothing.</param>
+    /// <param name="reason">Why; <see cref="DropReason.None"/> and what is a device's count nothing.</param>
     /// <param name="packets">How many.</param>
     /// <param name="bytes">Their bytes.</param>
     public void Count(int writer, DropReason reason, long packets, long bytes)
     {
-        if (reason == DropReason.None || (uint)reason >= DropReasons.Count)
+        if (reason == DropReason.None || (uint)reason >= DropReasons.Count || s_places[(int)reason] < 0)
         {
             return;
         }
@@ -33,8 +37,8 @@ public struct PeerDrops
         }
 
         block ??= Add(writer);
-        block.Add((int)reason * 2, packets);
-        block.Add(((int)reason * 2) + 1, bytes);
+        block.Add(s_places[(int)reason], packets);
+        block.Add(s_places[(int)reason] + 1, bytes);
     }
 
     /// <summary>Sums the blocks of all writers; from any thread.</summary>
@@ -50,6 +54,18 @@ public struct PeerDrops
         return totals;
     }
 
+    private static int[] Places()
+    {
+        int[] places = new int[DropReasons.Count];
+        Array.Fill(places, -1);
+        for (int i = 0; i < s_reasons.Length; i++)
+        {
+            places[(int)s_reasons[i]] = 2 * i;
+        }
+
+        return places;
+    }
+
     private Block Add(int writer)
     {
         var made = new Block(writer);
@@ -63,7 +79,7 @@ public struct PeerDrops
 
     private sealed class Block(int writer)
     {
-        private readonly long[] _cells = new long[DropReasons.Count * 2];
+        private readonly long[] _cells = new long[s_reasons.Length * 2];
 
         public int Writer => writer;
 
@@ -73,9 +89,9 @@ public struct PeerDrops
 
         public void AddTo(CounterTotals totals)
         {
-            for (int reason = 0; reason < DropReasons.Count; reason++)
+            for (int i = 0; i < s_reasons.Length; i++)
             {
-                totals.AddDrops(reason, Volatile.Read(ref _cells[reason * 2]), Volatile.Read(ref _cells[(reason * 2) + 1]));
+                totals.AddDrops((int)s_reasons[i], Volatile.Read(ref _cells[i * 2]), Volatile.Read(ref _cells[(i * 2) + 1]));
             }
         }
     }

@@ -150,6 +150,41 @@ public class GuestTests(ITestOutputHelper output) : EndToEndTest(output, 480)
         await guest.ExpectReceivedAsync(TunnelPair.First6, 1_000_000);
     }
 
+    // The card is the local network's device; behind the guest, in a namespace of its own, the kernel's WireGuard is the tunnel's other end.
+    [Fact]
+    [Trait("Tier", "all")]
+    public async Task The_inner_side_of_a_gateway_is_zero_copy_too()
+    {
+        const string Far = "10.2.0.2", In = "ip netns exec far";
+        Guest guest = await Guest.BootAsync(Lab, "sid", "igb", limitSeconds: 240, modules: "veth");
+        TunnelKeys far = await TunnelKeys.MakeAsync(Lab.Deadline);
+        await guest.RunAsync($"""
+            umask 077; echo {far.Private} >/tmp/far; echo {guest.Keys.Private} >/tmp/key; ethtool -N eth0 rx-flow-hash udp4 sdfn
+            sysctl -q -w net.ipv4.ip_forward=1 && mkdir -p /run/netns && ip netns add far && ip -n far link set lo up &&
+            ip link add out type veth peer name in netns far && ip address add 10.76.0.1/24 dev out && ip link set out up &&
+            ip -n far address add 10.76.0.2/24 dev in && ip -n far link set in up && ip -n far link add wg1 type wireguard &&
+            {In} wg set wg1 private-key /tmp/far listen-port 51821 peer {guest.Keys.Public} allowed-ips 10.77.0.0/24 endpoint 10.76.0.1:51820 &&
+            ip -n far address add {Far}/32 dev wg1 && ip -n far link set wg1 mtu 1420 up && ip -n far route add 10.77.0.0/24 dev wg1
+            """);
+        await guest.StartDaemonAsync("TUNNELBOX__INNERPORT=auto:eth0", "TUNNELBOX__WORKERS=2");
+        await guest.RunAsync($"""
+            wg set {Guest.Tunnel} private-key /tmp/key listen-port 51820 peer {far.Public} allowed-ips {Far}/32 endpoint 10.76.0.2:51821 &&
+            ip link set {Guest.Tunnel} mtu 1420 up && ip route add {Far}/32 dev {Guest.Tunnel}
+            """);
+        await guest.Space.IpAsync($"route add {Far}/32 via {TunnelPair.FirstOuter4}");
+        await guest.UntilAsync($"tunnelctl status {Guest.Tunnel} | grep -q 'xdp:eth0 inside'", 60);
+        string status = await guest.RunAsync($"tunnelctl status {Guest.Tunnel}");
+        Assert.Matches("lan queue 0 +zerocopy, worker 0", status);
+        Assert.Matches("lan queue 1 +zerocopy, worker 1", status);
+        await Ping.UntilAnsweredAsync(guest.Space, Far, TimeSpan.FromSeconds(30));
+        const string Forwarded = "awk '/^Ip:/ { count = $7 } END { print count }' /proc/net/snmp";
+        long before = long.Parse(await guest.RunAsync(Forwarded), CultureInfo.InvariantCulture);
+        await guest.ExpectReceivedAsync(Far, 500_000, In);
+        await guest.ExpectSentAsync(TunnelPair.SecondOuter4, 500_000, In);
+        Assert.InRange(long.Parse(await guest.RunAsync(Forwarded), CultureInfo.InvariantCulture) - before, 0, 100);
+        await ExpectNothingLostAsync(guest);
+    }
+
     [Fact]
     public async Task A_kernel_that_cannot_be_had_is_a_sentence_that_says_what_to_do()
     {

@@ -21,6 +21,9 @@ public sealed class PeerDropsTests
     [Fact]
     public void One_that_drops_allocates_once_and_stays_below_its_share()
     {
+        // The order of the cells is made once, for all peers.
+        PeerDrops other = default;
+        other.Count(1, DropReason.InStateSeqError, 1, 100);
         PeerDrops peer = default;
         long before = GC.GetAllocatedBytesForCurrentThread();
         for (int i = 0; i < 1000; i++)
@@ -31,6 +34,20 @@ public sealed class PeerDropsTests
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 1, 1024);
         Assert.Equal(1000, peer.Read().Drops(DropReason.InStateSeqError));
         Assert.Equal(100_000, peer.Read().DropBytes(DropReason.InStateSeqError));
+    }
+
+    [Fact]
+    public void Every_reason_that_a_peer_can_have_is_counted_and_what_only_a_device_knows_is_not()
+    {
+        PeerDrops peer = default;
+        foreach (DropReasonDescription each in DropReasons.All)
+        {
+            peer.Count(1, each.Reason, (int)each.Reason, 1);
+        }
+
+        CounterTotals totals = peer.Read();
+        Assert.All(DropReasons.All, each => Assert.Equal(DropReasons.IsOfDevice(each.Reason) ? 0 : (int)each.Reason, totals.Drops(each.Reason)));
+        Assert.All(DropReasons.All, each => Assert.Equal(each.Name.Contains("Xdp", StringComparison.Ordinal), DropReasons.IsOfDevice(each.Reason)));
     }
 
     [Fact]

@@ -10,7 +10,7 @@ internal sealed class XdpProgram : IDisposable
     private const uint NativeMode = 1 << 2;
 
     // Every program of native/xdp that takes frames, by its name in C.
-    private static readonly string[] s_ours = ["outer", "outer_bound", "inner"];
+    private static readonly string[] s_ours = ["outer", "outer_bound", "inner", "inner_bound"];
 
     private readonly BpfObject _loaded;
     private readonly FileDescriptor _link;

@@ -132,7 +132,7 @@ public sealed class InnerProgramTests : IDisposable
         using (OuterProgram.Attach("v0", _device))
         {
             PortException refused = Assert.Throws<PortException>(() => InnerProgram.Attach("v0", _device, bind: false).Dispose());
-            Assert.Matches("^no XDP on v0: XDP program [1-9][0-9]* is attached there already; .*'ip link set dev v0 xdp off'$", refused.Message);
+            Assert.Matches("^no XDP on v0: XDP program [1-9][0-9]* is attached there already, the one of another tunnel \\(outer_bound\\), and a device serves one process; .*'ip link set dev v0 xdp off'$", refused.Message);
         }
 
         InnerProgram.Attach("v0", _device, bind: false).Dispose();

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Net;
 using TunnelBox.DataPath.Tests.Support;
 using TunnelBox.DataPath.Xdp;
+using TunnelBox.Linux.Libbpf;
 using TunnelBox.Linux.Libc;
 
 namespace TunnelBox.DataPath.Tests.Xdp;
@@ -92,6 +93,20 @@ public sealed class OuterProgramTests : IDisposable
         using OuterProgram program = OuterProgram.Attach("lo", 1);
         Assert.Contains("driver of lo", program.GenericReason, StringComparison.Ordinal);
         Assert.Contains("xdpgeneric", _space.Ip("link", "show", "lo"), StringComparison.Ordinal);
+    });
+
+    // A loop that is unrolled, or a branch that the verifier cannot forget, multiplies what it walks through; its limit is a million.
+    [Theory]
+    [InlineData("outer.bpf.o", "outer", 20_000)]
+    [InlineData("outer.bpf.o", "outer_bound", 20_000)]
+    [InlineData("inner.bpf.o", "inner", 20_000)]
+    [InlineData("inner.bpf.o", "inner_bound", 20_000)]
+    [InlineData("redirects.bpf.o", "redirects", 500)]
+    public void The_verifier_walks_through_a_bounded_number_of_instructions(string file, string program, int most) => _space.Inside(() =>
+    {
+        using BpfObject? loaded = BpfObject.Load(XdpProgram.Image(file), program, program.EndsWith("_bound", StringComparison.Ordinal) ? _device : 0, out int error);
+        Assert.True(loaded is not null, Errno.Describe(error));
+        Assert.InRange(BpfInfo.VerifiedInstructions(loaded.Program(program)), 1u, (uint)most);
     });
 
     [Theory]

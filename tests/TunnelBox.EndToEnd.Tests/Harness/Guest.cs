@@ -46,10 +46,11 @@ internal sealed partial class Guest
     /// <param name="card">The model of the card, as QEMU names it.</param>
     /// <param name="limitSeconds">When it is ended at the latest.</param>
     /// <param name="cpus">Its processors: a card has as many queues in use.</param>
-    public static async Task<Guest> BootAsync(Lab lab, string kernel, string card, int limitSeconds = 120, int cpus = 2)
+    /// <param name="modules">Modules of the kernel beside those that every guest has.</param>
+    public static async Task<Guest> BootAsync(Lab lab, string kernel, string card, int limitSeconds = 120, int cpus = 2, params string[] modules)
     {
         NetworkNamespace space = await lab.NamespaceAsync();
-        RunningProcess machine = await StartAsync(lab, space, kernel, card, limitSeconds, cpus);
+        RunningProcess machine = await StartAsync(lab, space, kernel, card, limitSeconds, cpus, modules);
         var guest = new Guest(lab, space, machine, await TunnelKeys.MakeAsync(lab.Deadline));
         await guest.RunAsync("true");
         await space.IpAsync($"address add {TunnelPair.SecondOuter4}/24 dev {Link}");
@@ -61,7 +62,7 @@ internal sealed partial class Guest
 
     /// <summary>Starts one and does not wait for it; its shell is the process's standard input.</summary>
     public static async Task<RunningProcess> StartAsync(
-        Lab lab, NetworkNamespace space, string kernel, string card, int limitSeconds = 120, int cpus = 2)
+        Lab lab, NetworkNamespace space, string kernel, string card, int limitSeconds = 120, int cpus = 2, params string[] modules)
     {
         string folder = await s_kernels.GetOrAdd(kernel, static name => new Lazy<Task<string>>(() => FetchAsync(name))).Value;
         string console = Path.Combine(lab.Folder, "console");
@@ -71,6 +72,7 @@ internal sealed partial class Guest
             Script("run"), "--kernel", folder, "--nic", card, "--netns", space.Name, "--tap", Link, "--cpus", cpus.ToString(),
             "--limit", limitSeconds.ToString(), "--console", console,
             "--add", $"{program}:/usr/bin/tunnelbox", "--add", $"{TunnelProgram.Tunnelctl}:/usr/bin/tunnelctl",
+            .. modules.SelectMany(static module => new[] { "--module", module }),
             "--add", $"{Libraries}/libsodium.so.23", "--add", $"{Libraries}/libbpf.so.1", "--add", $"{Libraries}/libssl.so.3",
         ];
         RunningProcess machine = await lab.StartAsync(words, new Dictionary<string, string?> { ["TMPDIR"] = lab.Folder });
@@ -137,22 +139,28 @@ internal sealed partial class Guest
     }
 
     /// <summary>Sends random bytes over TCP out of the guest and compares the SHA-256 of both ends.</summary>
-    public async Task ExpectSentAsync(string address, int bytes)
+    /// <param name="address">Where to.</param>
+    /// <param name="bytes">How many.</param>
+    /// <param name="inside">What runs the guest's end in a namespace of its own; empty for none.</param>
+    public async Task ExpectSentAsync(string address, int bytes, string inside = "")
     {
         string port = Interlocked.Increment(ref s_port).ToString();
         await using RunningProcess receiver = await Space.StartAsync([.. Agent.Command, "tcp-receive", address, port]);
         await receiver.WaitForOutputAsync("ready", _lab.Deadline);
-        string sent = await RunAsync($"head -c {bytes} /dev/urandom >/tmp/data; sha256sum </tmp/data; nc {address} {port} </tmp/data");
+        string sent = await RunAsync($"head -c {bytes} /dev/urandom >/tmp/data; sha256sum </tmp/data; {inside} nc {address} {port} </tmp/data");
         CommandResult received = (await receiver.WaitAsync(_lab.Deadline)).Expect();
         Assert.Equal($"{bytes} {sent.Split(' ')[0]}", received.Output.Split('\n')[1], ignoreCase: true);
     }
 
     /// <summary>Sends random bytes over TCP into the guest and compares the SHA-256 of both ends.</summary>
-    public async Task ExpectReceivedAsync(string address, int bytes)
+    /// <param name="address">Where to.</param>
+    /// <param name="bytes">How many.</param>
+    /// <param name="inside">What runs the guest's end in a namespace of its own; empty for none.</param>
+    public async Task ExpectReceivedAsync(string address, int bytes, string inside = "")
     {
         string port = Interlocked.Increment(ref s_port).ToString();
-        await RunAsync($"nc -l -p {port} >/tmp/data & receiver=$!");
-        await UntilAsync($"netstat -ltn | grep -q :{port}", 5);
+        await RunAsync($"{inside} nc -l -p {port} >/tmp/data & receiver=$!");
+        await UntilAsync($"{inside} netstat -ltn | grep -q :{port}", 5);
         CommandResult sent = await Space.RunAsync([.. Agent.Command, "tcp-send", address, port, bytes.ToString()]);
         string received = await RunAsync("wait $receiver; echo \"$(stat -c %s /tmp/data) $(sha256sum </tmp/data)\"");
         Assert.Equal(sent.Output.Trim(), received.Split("  ")[0], ignoreCase: true);
