@@ -46,5 +46,11 @@ format: ## puts the sources into their format
 	@.ci/format
 packages: ## tries again to restore NSec.Cryptography and Tmds.LibC, and says what it found
 	@.ci/packages
+.PHONY: image bench-appliance
+image: ## the sidecar image, out/tunnelbox-image.tar (OCI; no daemon, no base image)
+	@.ci/image
+bench: bench-appliance
+bench-appliance: ## the image: start to first packet, memory, stop and reload, wireguard-go beside it, as a table and out/bench-appliance.json (QUICK=1: a short look)
+	@interop/bench/appliance
 clean: ## removes what was built
 	@rm -rf out artifacts

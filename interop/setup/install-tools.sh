@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian 12 for: build, demo, test, bench, crypto, vm, conformance (default: test). Asks nothing; quick when all is there.
+# Installs what is missing on Debian 12 for: build, demo, test, bench, crypto, vm, conformance, image (default: test). Asks nothing; quick when all is there.
 # shellcheck source=../../.ci/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../.ci/lib.sh"
 
@@ -10,8 +10,11 @@ vm_tools=("${build_tools[@]}" qemu-with-igb:qemu-system-x86 busybox-static:busyb
 conformance_tools=("${vm_tools[@]}" compiler:eclipse-titan /usr/include/titan/TTCN3.hh:eclipse-titan g++:g++ make:make
     /usr/include/sodium.h:libsodium-dev ping:iputils-ping)
 demo_tools=("${build_tools[@]}" ip:iproute2 ping:iputils-ping iperf3:iperf3 ps:procps)
+image_tools=("${build_tools[@]}" gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev /usr/include/linux/landlock.h:linux-libc-dev buildah:buildah podman:podman
+    runc:runc jq:jq setcap:libcap2-bin /etc/ssl/certs/ca-certificates.crt:ca-certificates /usr/lib/x86_64-linux-gnu/libbpf.so.1:libbpf1
+    /usr/lib/x86_64-linux-gnu/libpcap.so.0.8:libpcap0.8 /usr/lib/x86_64-linux-gnu/libssl.so.3:libssl3)
 bench_tools=("${demo_tools[@]}" wg:wireguard-tools jq:jq curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates tcpdump:tcpdump)
-test_tools=("${bench_tools[@]}" "${conformance_tools[@]}" wg-quick:wireguard-tools wireguard-go:wireguard-go nft:nftables iptables:iptables
+test_tools=("${bench_tools[@]}" "${conformance_tools[@]}" "${image_tools[@]}" wg-quick:wireguard-tools wireguard-go:wireguard-go nft:nftables iptables:iptables
     tshark:tshark script:bsdutils /usr/lib/x86_64-linux-gnu/libpcap.so.0.8:libpcap0.8 clang:clang gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev
     /usr/include/linux/if_tun.h:linux-libc-dev openssl:openssl socat:socat strace:strace ethtool:ethtool
     conntrack:conntrack systemd-analyze:systemd bpftrace:bpftrace perf:linux-perf
@@ -46,7 +49,7 @@ present() {
 missing=()
 for use in "${@:-test}"; do
     list="${use}_tools[@]"
-    [[ -v ${use}_tools ]] || fail "there is no set of tools named $use: name build, demo, test, bench, crypto, vm or conformance"
+    [[ -v ${use}_tools ]] || fail "there is no set of tools named $use: name build, demo, test, bench, crypto, vm, conformance or image"
     for entry in "${!list}"; do
         present "${entry%%:*}" || missing+=("${entry##*:}")
     done

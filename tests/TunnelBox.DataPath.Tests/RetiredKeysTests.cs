@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TunnelBox.Crypto;
+using TunnelBox.DataPath.Tests.Support;
 using TunnelBox.Protocol;
 
 namespace TunnelBox.DataPath.Tests;
@@ -45,6 +46,28 @@ public sealed class RetiredKeysTests : TwoNodes
         Assert.Equal((1, 1), (Found(inside, send), Found(inside, A.PrivateKey)));
         A.Tunnel.Dispose();
         Assert.Equal((0, 0), (Found(inside, send), Found(inside, A.PrivateKey)));
+    }
+
+    [Fact]
+    public void Keys_of_a_session_that_ended_are_nowhere_in_the_memory_of_the_process()
+    {
+        Establish();
+        byte[] send = MemoryScan.Masked(KeyArena.DangerousGetSpan(A.PeerOf(B).Current!.SendKey));
+        byte[] receive = MemoryScan.Masked(KeyArena.DangerousGetSpan(A.PeerOf(B).Current!.ReceiveKey));
+        // One end's sending key is the other's receiving key; both live in this process, and nothing else may hold them.
+        Assert.Equal([2, 2], MemoryScan.Count(send, receive));
+        Forget(A, B);
+        Forget(B, A);
+        Settle();
+        A.Tunnel.Tick();
+        B.Tunnel.Tick();
+        Assert.Equal([0, 0], MemoryScan.Count(send, receive));
+    }
+
+    private static void Forget(MemoryNode node, MemoryNode other)
+    {
+        using Tunnel.Edit edit = node.Tunnel.BeginEdit();
+        edit.RemovePeer(edit.Find(other.PublicKey)!);
     }
 
     private static unsafe nint AddressOf(KeyHandle key) => (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(KeyArena.DangerousGetSpan(key)));

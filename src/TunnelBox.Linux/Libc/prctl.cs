@@ -5,6 +5,9 @@ namespace TunnelBox.Linux.Libc;
 /// <content>sys/prctl.h and linux/seccomp.h.</content>
 public static partial class Definitions
 {
+    /// <summary>Whether the process may dump core, and be read and traced by others of its user.</summary>
+    public const int PR_SET_DUMPABLE = 4;
+
     /// <summary>Sets the calling thread's system call filter.</summary>
     public const int PR_SET_SECCOMP = 22;
 

@@ -1,16 +1,19 @@
+using TunnelBox.Linux.Libc;
+
 namespace TunnelBox.Linux.Processes;
 
 /// <summary>What a process sets for itself once, at its start.</summary>
 public static unsafe class ProcessLimits
 {
     /// <summary>
-    /// Turns core dumps off, for good: a dump would hold keys. The limit is 1, not 0, because the kernel does not ask the
-    /// limit when core_pattern is a pipe, except for exactly 1 (fs/coredump.c). PR_SET_DUMPABLE stays as it is: without it
-    /// /proc/self belongs to root, and an unprivileged sidecar could no longer read its own state.
+    /// Turns core dumps off, for good: a dump would hold keys. PR_SET_DUMPABLE forbids them, and also that a process of the same user reads this one's memory or
+    /// traces it; root with CAP_SYS_PTRACE still can, and so can probes and /proc/self. exec resets it, so the limit stands beside it: 1, not 0, because the
+    /// kernel does not ask the limit when core_pattern is a pipe, except for exactly 1 (fs/coredump.c).
     /// </summary>
-    /// <returns>Whether it worked.</returns>
+    /// <returns>Whether both worked.</returns>
     public static bool DisableCoreDumps()
     {
+        bool forbidden = LibC.prctl(Definitions.PR_SET_DUMPABLE, 0, 0) == 0;
         ProcessLibc.ResourceLimit limit;
         if (ProcessLibc.GetResourceLimit(ProcessLibc.RLIMIT_CORE, &limit) < 0)
         {
@@ -19,7 +22,7 @@ public static unsafe class ProcessLimits
 
         limit.Hard = Math.Min(limit.Hard, 1);
         limit.Soft = limit.Hard;
-        return ProcessLibc.SetResourceLimit(ProcessLibc.RLIMIT_CORE, &limit) == 0;
+        return ProcessLibc.SetResourceLimit(ProcessLibc.RLIMIT_CORE, &limit) == 0 && forbidden;
     }
 
     /// <summary>Sets which permissions new files never get.</summary>
