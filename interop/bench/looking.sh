@@ -1,36 +1,61 @@
 # shellcheck shell=bash
 # What looking at packets costs. Sourced by `visibility`, after topology.sh and measures.sh.
 
-modes=(plain flood flood-trace trace capture tcpdump)
+# What is measured without anybody looking, and who looks then.
+pairs=(plain/capture flood/flood-trace plain/trace plain/tcpdump)
 # What is asked for; some of it finds the device's queue full.
 flood_rate=150000
 tunnelctl=$(dirname "$OURS")/tunnelctl
 
-# passes BUILD MODE SIDE: nanoseconds a packet of the fastest round, from port to port at both ends, in process; and the pass than which one in 1,000 is longer.
-passes() {
-    local library=$repository/artifacts/$1bin/TunnelBox.Benchmarks/release/TunnelBox.Benchmarks.dll name fastest median longest
+library_of() {
+    local library=$repository/artifacts/$1bin/TunnelBox.Benchmarks/release/TunnelBox.Benchmarks.dll
     [[ -e $library ]] || fail "$library is missing: run make bench-visibility as the user who builds"
-    read -r name fastest median longest < <(taskset -c 1 dotnet "$library" passes "$2")
-    keep pass "$3" "$fastest"
-    keep longest "$3" "$longest"
+    printf '%s' "$library"
+}
+
+# passes MODE SIDE: nanoseconds a packet of the fastest round, from port to port at both ends, in process; and the pass than which one in 1,000 is longer.
+passes() {
+    local name fastest median longest
+    read -r name fastest median longest < <(taskset -c 1 dotnet "$(library_of '')" passes "$1")
+    keep pass "$2" "$fastest"
+    keep longest "$2" "$longest"
+}
+
+# turns: both builds take turns of 16,000 packets on one processor; keeps the median ratio of neighbours, and both medians.
+turns() {
+    local turn ours theirs observed unobserved
+    coproc OBSERVED { exec taskset -c 1 dotnet "$(library_of '')" passes off turns; }
+    coproc UNOBSERVED { exec taskset -c 1 dotnet "$(library_of unobserved/)" passes off turns; } 2>/dev/null
+    exec {ours[0]}<&"${OBSERVED[0]}" {ours[1]}>&"${OBSERVED[1]}" {theirs[0]}<&"${UNOBSERVED[0]}" {theirs[1]}>&"${UNOBSERVED[1]}"
+    : >"$work/turns"
+    for ((turn = 0; turn < pass_turns; turn++)); do
+        # Which goes first changes, so that a machine that slows down hits both alike.
+        if ((turn % 2)); then
+            echo >&"${ours[1]}"; read -r observed <&"${ours[0]}"
+            echo >&"${theirs[1]}"; read -r unobserved <&"${theirs[0]}"
+        else
+            echo >&"${theirs[1]}"; read -r unobserved <&"${theirs[0]}"
+            echo >&"${ours[1]}"; read -r observed <&"${ours[0]}"
+        fi
+        printf '%s %s\n' "$observed" "$unobserved" >>"$work/turns"
+    done
+    exec {ours[1]}>&- {theirs[1]}>&- {OBSERVED[1]}>&- {UNOBSERVED[1]}>&-
+    wait "$OBSERVED_PID" "$UNOBSERVED_PID" 2>/dev/null || true
+    keep counted observed "$(awk '{ print $1 }' "$work/turns" | median)"
+    keep counted unobserved "$(awk '{ print $2 }' "$work/turns" | median)"
+    keep counted ratio "$(awk '{ print $1 / $2 }' "$work/turns" | median)"
 }
 
 measure_passes() {
-    local turn
+    local pair
     mkdir -p "$work/values"
-    for ((turn = 1; turn <= pass_runs; turn++)); do
-        # Which build goes first changes, so that a machine that slows down hits both alike.
-        if ((turn % 2)); then
-            passes '' off observed
-            passes unobserved/ off unobserved
-        else
-            passes unobserved/ off unobserved
-            passes '' off observed
-        fi
-        passes '' drops drops
-        passes '' full full
+    for ((pair = 1; pair <= pass_runs; pair++)); do
+        turns
+        passes off observed
+        passes drops drops
+        passes full full
     done
-    note "counted $(median <"$work/values/pass.observed") ns a packet, uncounted $(median <"$work/values/pass.unobserved"), with a trace of drops $(median <"$work/values/pass.drops"), of all $(median <"$work/values/pass.full")"
+    note "counted $(value counted observed) ns a packet, uncounted $(value counted unobserved), ratios of neighbours $(sort -g "$work/values/counted.ratio" | tr '\n' ' ')"
 }
 
 # counted COUNTER: a line of tunnelctl stat at the sending end.
@@ -55,7 +80,7 @@ watch_for() {
     fail "a tracer did not begin within 4 s"
 }
 
-# measure_mode MODE: 64-byte datagrams at full speed, while somebody looks.
+# measure_mode MODE [NAME]: 64-byte datagrams at full speed, while somebody looks; what is delivered is kept under NAME.
 measure_mode() {
     local mode=$1 interface offered delivered loss passed lost seen tracers=() flooder=
     interface=$(interface_of ours 1)
@@ -105,7 +130,7 @@ measure_mode() {
     fi
     passed=$(($(counted OutPackets) + $(counted InPackets) - passed))
     settle "${tracers[@]}"
-    keep delivered "$mode" "$delivered"
+    keep delivered "${2:-$mode}" "$delivered"
     case $mode in
         trace | flood-trace | capture)
             # "N lines, M records lost." or "N packets captured, M records lost."; a captured packet is there inside and outside.
@@ -136,20 +161,30 @@ value() { median <"$work/values/$1.$2"; }
 # figure NAME TITLE UNIT WANTED VALUE
 figure() { jq -n --arg name "$1" --arg title "$2" --arg unit "$3" --arg wanted "$4" --arg value "$5" '{$name, $title, $unit, $wanted, value: ($value | tonumber)}'; }
 
-# cost MODE BASE: by how many per cent MODE delivers fewer packets than BASE.
-cost() { calculate "100 * (1 - $(value delivered "$1") / $(value delivered "$2"))" 2; }
+# costs MODE BASE: by how many per cent MODE delivers fewer packets than BASE did beside it, a run.
+costs() {
+    paste "$work/values/delivered.$1" "$work/values/delivered.$2-of-$1" |
+        awk '{ looked += $1; alone += $2 } NR % 2 == 0 { printf "%.2f\n", 100 * (1 - looked / alone); looked = alone = 0 }'
+}
+
+# cost MODE BASE: the median of them.
+cost() { costs "$@" | median; }
+
+# spread MODE BASE: the least and the greatest of them.
+spread() { costs "$@" | sort -g | sed -n '1p;$p' | paste -sd' ' | sed 's/ / to /'; }
 
 report_looking() {
     {
-        figure idle 'counters and idle probes, a packet from port to port' % '<= 1' "$(calculate "100 * ($(value pass observed) / $(value pass unobserved) - 1)" 2)"
-        figure pass-observed 'that packet, counted' ns '' "$(value pass observed)"
-        figure pass-unobserved 'that packet, not counted' ns '' "$(value pass unobserved)"
+        figure idle 'counters and idle probes, a packet from port to port' % '<= 1' "$(calculate "100 * ($(value counted ratio) - 1)" 2)"
+        figure pass-observed 'that packet, counted' ns '' "$(value counted observed)"
+        figure pass-unobserved 'that packet, not counted' ns '' "$(value counted unobserved)"
         figure pass-drops 'that packet, while drops alone are traced' ns '' "$(value pass drops)"
         figure pass-full 'that packet, while 128 bytes are captured at both ends' ns '' "$(value pass full)"
+        figure pass-off 'that packet in its fastest round' ns '' "$(value pass observed)"
         figure longest-observed 'one pass of 64 packets in 1,000 is longer, nobody looks' us '' "$(value longest observed)"
         figure longest-full 'the same, all captured, the ring full and nobody reads it' us '' "$(value longest full)"
-        figure plain '64-byte UDP delivered, nobody looks' packets/s '' "$(value delivered plain)"
-        figure flood 'the same under a flood of drops' packets/s '' "$(value delivered flood)"
+        figure plain '64-byte UDP delivered, nobody looks' packets/s '' "$(value delivered plain-of-capture)"
+        figure flood 'the same under a flood of drops' packets/s '' "$(value delivered flood-of-flood-trace)"
         figure flood-rate 'drops of that flood' packets/s '>= 100000' "$(value drop-rate flood-trace)"
         figure drops-only 'trace --drops-only under that flood costs' % '<= 5' "$(cost flood-trace flood)"
         figure drops-lost 'records lost by it, a run' records '' "$(value lost flood-trace)"

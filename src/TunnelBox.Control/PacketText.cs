@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Net;
-using System.Text;
 
 namespace TunnelBox.Control;
 
@@ -16,7 +15,7 @@ public static class PacketText
     /// <param name="text">Where to.</param>
     /// <param name="packet">The captured beginning; whatever it is, it is only read within its bounds.</param>
     /// <returns>Whether it begins as an IP packet does; nothing is appended otherwise.</returns>
-    public static bool Append(StringBuilder text, ReadOnlySpan<byte> packet)
+    public static bool Append(LineText text, ReadOnlySpan<byte> packet)
     {
         ArgumentNullException.ThrowIfNull(text);
         switch (packet.IsEmpty ? 0 : packet[0] >> 4)
@@ -34,19 +33,19 @@ public static class PacketText
         }
     }
 
-    private static void Append(StringBuilder text, ReadOnlySpan<byte> from, ReadOnlySpan<byte> to, byte protocol, ReadOnlySpan<byte> payload, bool isFragment)
+    private static void Append(LineText text, ReadOnlySpan<byte> from, ReadOnlySpan<byte> to, byte protocol, ReadOnlySpan<byte> payload, bool isFragment)
     {
         bool hasPorts = protocol is Tcp or Udp && payload.Length >= 4;
         Append(text, from, hasPorts ? BinaryPrimitives.ReadUInt16BigEndian(payload) : -1);
-        text.Append(" > ");
+        text.Append(" > "u8);
         Append(text, to, hasPorts ? BinaryPrimitives.ReadUInt16BigEndian(payload[2..]) : -1);
         text.Append(protocol switch
         {
-            Icmp => " ICMP",
-            Icmp6 => " ICMPv6",
-            Tcp => " TCP",
-            Udp => " UDP",
-            _ => " protocol ",
+            Icmp => " ICMP"u8,
+            Icmp6 => " ICMPv6"u8,
+            Tcp => " TCP"u8,
+            Udp => " UDP"u8,
+            _ => " protocol "u8,
         });
         if (protocol is not (Icmp or Icmp6 or Tcp or Udp))
         {
@@ -55,7 +54,7 @@ public static class PacketText
 
         if (isFragment)
         {
-            text.Append(" fragment");
+            text.Append(" fragment"u8);
         }
         else if (protocol == Tcp && payload.Length >= 14)
         {
@@ -63,52 +62,60 @@ public static class PacketText
         }
         else if (protocol is Icmp or Icmp6 && payload.Length >= 1)
         {
-            text.Append((protocol, payload[0]) switch
+            ReadOnlySpan<byte> type = (protocol, payload[0]) switch
             {
-                (Icmp, 8) or (Icmp6, 128) => " echo request",
-                (Icmp, 0) or (Icmp6, 129) => " echo reply",
-                (Icmp, 3) or (Icmp6, 1) => " unreachable",
-                (Icmp6, 2) => " too big",
-                _ => $" type {payload[0]}",
-            });
+                (Icmp, 8) or (Icmp6, 128) => " echo request"u8,
+                (Icmp, 0) or (Icmp6, 129) => " echo reply"u8,
+                (Icmp, 3) or (Icmp6, 1) => " unreachable"u8,
+                (Icmp6, 2) => " too big"u8,
+                _ => default,
+            };
+            if (type.IsEmpty)
+            {
+                text.Append(" type "u8).Append(payload[0]);
+            }
+            else
+            {
+                text.Append(type);
+            }
         }
     }
 
-    private static void AppendFlags(StringBuilder text, byte flags)
+    private static void AppendFlags(LineText text, byte flags)
     {
-        ReadOnlySpan<char> letters = "FSRPAUEC";
-        text.Append(" [");
+        ReadOnlySpan<byte> letters = "FSRPAUEC"u8;
+        text.Append(" ["u8);
         for (int i = 0; i < letters.Length; i++)
         {
             if ((flags & (1 << i)) != 0)
             {
-                text.Append(letters[i]);
+                text.Append(letters.Slice(i, 1));
             }
         }
 
-        text.Append(']');
+        text.Append("]"u8);
     }
 
     /// <summary>Appends an address, and a port behind it.</summary>
     /// <param name="text">Where to.</param>
     /// <param name="address">4 or 16 bytes.</param>
     /// <param name="port">The port, or a negative number for none.</param>
-    internal static void Append(StringBuilder text, ReadOnlySpan<byte> address, int port)
+    internal static void Append(LineText text, ReadOnlySpan<byte> address, int port)
     {
         if (address.Length == 4)
         {
-            text.Append(address[0]).Append('.').Append(address[1]).Append('.').Append(address[2]).Append('.').Append(address[3]);
+            text.Append(address[0]).Append("."u8).Append(address[1]).Append("."u8).Append(address[2]).Append("."u8).Append(address[3]);
         }
         else
         {
-            Span<char> written = stackalloc char[64];
+            Span<byte> written = stackalloc byte[64];
             _ = new IPAddress(address).TryFormat(written, out int length);
-            text.Append(port < 0 ? "" : "[").Append(written[..length]).Append(port < 0 ? "" : "]");
+            text.Append(port < 0 ? default : "["u8).Append(written[..length]).Append(port < 0 ? default : "]"u8);
         }
 
         if (port >= 0)
         {
-            text.Append(':').Append(port);
+            text.Append(":"u8).Append((ulong)port);
         }
     }
 }

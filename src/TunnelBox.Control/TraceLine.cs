@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using System.Text.Json.Serialization;
 using TunnelBox.Visibility;
 using TunnelBox.Visibility.Rings;
@@ -85,12 +84,13 @@ public sealed record TraceLine
     public static TraceLine Of(in RingEntry entry, TraceSession session)
     {
         ArgumentNullException.ThrowIfNull(session);
-        RingRecord head = entry.Head;
+        ref readonly RingRecord head = ref entry.Record;
         TracePeer? peer = session.Peers.GetValueOrDefault(head.Peer);
-        var words = new StringBuilder();
+        var words = new LineText();
         TraceText.AppendPacket(words, entry);
-        var remote = new StringBuilder();
+        var remote = new LineText();
         TraceText.AppendRemote(remote, head);
+        int stages = TraceText.StagesOf(head, out TraceText.TraceStages taken);
         return new TraceLine
         {
             Time = DateTimeOffset.UnixEpoch.AddTicks(entry.Time / 100),
@@ -105,7 +105,7 @@ public sealed record TraceLine
             Remote = remote.Length > 0 ? remote.ToString() : null,
             Receiver = head.Receiver != 0 ? head.Receiver.ToString("x8", CultureInfo.InvariantCulture) : null,
             Counter = head.Receiver != 0 ? head.Counter : null,
-            Stages = TraceText.StagesOf(head) is { Count: > 0 } stages ? stages : null,
+            Stages = stages > 0 ? [.. taken[..stages]] : null,
             Queue = head.Worker != 0 ? head.Queue : null,
             Worker = head.Worker,
             Hint = head.HasHint != 0 ? head.Hint.ToString("x8", CultureInfo.InvariantCulture) : null,

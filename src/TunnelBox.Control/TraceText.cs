@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 using TunnelBox.Visibility;
 using TunnelBox.Visibility.Rings;
@@ -7,79 +8,85 @@ using TunnelBox.Visibility.Rings;
 namespace TunnelBox.Control;
 
 /// <summary>Writes traced packets as people read them, a line each: who, what, the stages with their times, where it was handled, how it ended.</summary>
-public static class TraceText
+/// <param name="session">Where they come from.</param>
+public sealed class TraceText(TraceSession session)
 {
     private static readonly string[] s_reasons = Enum.GetNames<DropReason>();
+
+    private readonly byte[] _interface = Encoding.UTF8.GetBytes($" {session.Interface} ");
+    private readonly Dictionary<ulong, byte[]> _peers = session.Peers.ToDictionary(peer => peer.Key, peer => Encoding.UTF8.GetBytes(peer.Value.Name ?? peer.Value.PublicKey));
+
+    // The second of the line before, and how it is written: the time zone is asked once a second.
+    private readonly byte[] _clock = new byte[16];
+    private long _second = long.MinValue;
+    private int _clockLength;
 
     /// <summary>Appends the line of a record.</summary>
     /// <param name="text">Where to.</param>
     /// <param name="entry">The record.</param>
-    /// <param name="session">Where it comes from.</param>
-    public static void AppendLine(StringBuilder text, in RingEntry entry, TraceSession session)
+    public void AppendLine(LineText text, in RingEntry entry)
     {
         ArgumentNullException.ThrowIfNull(text);
-        ArgumentNullException.ThrowIfNull(session);
-        RingRecord head = entry.Head;
+        ref readonly RingRecord head = ref entry.Record;
         AppendTime(text, entry.Time);
-        text.Append(' ').Append(session.Interface).Append(head.Direction == PacketDirection.In ? " in " : " out ");
-        text.Append("peer ").Append(session.Peers.GetValueOrDefault(head.Peer) is { } peer ? peer.Name ?? peer.PublicKey : "unknown");
+        text.Append(_interface).Append(head.Direction == PacketDirection.In ? "in peer "u8 : "out peer "u8).Append(_peers.TryGetValue(head.Peer, out byte[]? peer) ? peer : "unknown"u8);
         if (head.Packets != 1)
         {
-            text.Append(CultureInfo.InvariantCulture, $" {head.Packets} packets");
+            text.Append(" "u8).Append(head.Packets).Append(" packets"u8);
         }
 
-        int before = text.Append(' ').Length;
+        int before = text.Append(" "u8).Length;
         AppendPacket(text, entry);
         if (text.Length == before)
         {
-            text.Length--;
+            text.Cut(before - 1);
         }
 
         if (head.InnerLength > 0)
         {
-            text.Append(' ').Append(head.InnerLength).Append(" bytes");
+            text.Append(" "u8).Append(head.InnerLength).Append(" bytes"u8);
         }
 
-        string separator = " | ";
-        foreach (TraceStage stage in StagesOf(head))
+        int stages = StagesOf(head, out TraceStages taken);
+        for (int i = 0; i < stages; i++)
         {
-            text.Append(separator).Append(stage.Name).Append(' ').Append(stage.Nanoseconds / 1000).Append('.').Append(stage.Nanoseconds % 1000 / 100).Append(" µs");
-            separator = " ";
+            text.Append(i == 0 ? " | "u8 : " "u8).Append(taken[i].Name).Append(" "u8).Append(taken[i].Nanoseconds / 1000).Append("."u8).Append(taken[i].Nanoseconds % 1000 / 100)
+                .Append(" µs"u8);
         }
 
-        text.Append(" | ");
+        text.Append(" | "u8);
         if (head.Worker != 0)
         {
-            text.Append("queue ").Append(head.Queue).Append(' ');
+            text.Append("queue "u8).Append(head.Queue).Append(" "u8);
         }
 
-        text.Append("worker ").Append(head.Worker).Append(" hints ");
+        text.Append("worker "u8).Append(head.Worker).Append(" hints "u8);
         if (head.HasHint != 0)
         {
-            text.Append(CultureInfo.InvariantCulture, $"{head.Hint:x8} {(head.HasHint == 1 ? "device" : "program")}");
+            text.AppendHex(head.Hint).Append(head.HasHint == 1 ? " device"u8 : " program"u8);
         }
         else
         {
-            text.Append("none");
+            text.Append("none"u8);
         }
 
         if (head.OuterLength > 0)
         {
-            text.Append(" | ").Append(head.OuterLength).Append(head.Direction == PacketDirection.In ? " bytes from " : " bytes to ");
+            text.Append(" | "u8).Append(head.OuterLength).Append(head.Direction == PacketDirection.In ? " bytes from "u8 : " bytes to "u8);
             AppendRemote(text, head);
             if (head.Receiver != 0)
             {
-                text.Append(CultureInfo.InvariantCulture, $" index {head.Receiver:x8} counter {head.Counter}");
+                text.Append(" index "u8).AppendHex(head.Receiver).Append(" counter "u8).Append(head.Counter);
             }
         }
 
-        text.Append(" | ").Append(VerdictOf(head));
+        text.Append(" | "u8).Append(VerdictOf(head));
         if (head.Reason != DropReason.None)
         {
-            text.Append(' ').Append(NameOf(head.Reason));
+            text.Append(" "u8).Append(NameOf(head.Reason));
         }
 
-        text.Append('\n');
+        text.Append("\n"u8);
     }
 
     /// <summary>Gives the name of a reason, whatever number a record holds.</summary>
@@ -94,32 +101,32 @@ public static class TraceText
         _ => "dropped",
     };
 
-    internal static void AppendPacket(StringBuilder text, in RingEntry entry)
+    internal static void AppendPacket(LineText text, in RingEntry entry)
     {
-        if (entry.Head.Kind == RecordKind.Handshake)
+        if (entry.Record.Kind == RecordKind.Handshake)
         {
             text.Append((entry.Outer.IsEmpty ? 0 : entry.Outer[0]) switch
             {
-                1 => "handshake initiation",
-                2 => "handshake response",
-                3 => "cookie reply",
-                _ => "handshake message",
+                1 => "handshake initiation"u8,
+                2 => "handshake response"u8,
+                3 => "cookie reply"u8,
+                _ => "handshake message"u8,
             });
         }
         else if (!PacketText.Append(text, entry.Inner))
         {
-            text.Append(entry.Head switch
+            text.Append(entry.Record switch
             {
-                { Kind: RecordKind.Waiting, InnerLength: 0 } => "handshake",
-                { Kind: RecordKind.Waiting } => "waiting",
-                { InnerLength: 0, Reason: DropReason.None } => "keepalive",
-                { InnerLength: 0 } => "datagram",
-                _ => "packet",
+                { Kind: RecordKind.Waiting, InnerLength: 0 } => "handshake"u8,
+                { Kind: RecordKind.Waiting } => "waiting"u8,
+                { InnerLength: 0, Reason: DropReason.None } => "keepalive"u8,
+                { InnerLength: 0 } => "datagram"u8,
+                _ => "packet"u8,
             });
         }
     }
 
-    internal static void AppendRemote(StringBuilder text, in RingRecord head)
+    internal static void AppendRemote(LineText text, in RingRecord head)
     {
         Span<byte> address = stackalloc byte[16];
         switch (head.OuterFamily)
@@ -137,37 +144,65 @@ public static class TraceText
     }
 
     // A packet took a stage where something of it came out of the stage before.
-    internal static IReadOnlyList<TraceStage> StagesOf(in RingRecord head)
+    internal static int StagesOf(in RingRecord head, out TraceStages stages)
     {
+        stages = default;
+        int count = 0;
         if (head.Kind != RecordKind.Data)
         {
-            return [];
+            return 0;
         }
 
         if (head.Direction == PacketDirection.Out)
         {
-            var route = new TraceStage("route", head.First);
-            return head.OuterLength == 0 ? [route] : [route, new TraceStage("seal", head.Second), new TraceStage("send", head.Third)];
+            stages[count++] = new TraceStage("route", head.First);
+            if (head.OuterLength > 0)
+            {
+                stages[count++] = new TraceStage("seal", head.Second);
+                stages[count++] = new TraceStage("send", head.Third);
+            }
+
+            return count;
         }
 
-        List<TraceStage> stages = [new TraceStage("open", head.First)];
         if (head.Waited > 0)
         {
-            stages.Insert(0, new TraceStage("ring", head.Waited));
+            stages[count++] = new TraceStage("ring", head.Waited);
         }
 
+        stages[count++] = new TraceStage("open", head.First);
         if (head.InnerLength > 0 && head.Reason is DropReason.None or DropReason.InPortError or DropReason.InNoQueueSpace)
         {
-            stages.Add(new TraceStage("deliver", head.Second));
+            stages[count++] = new TraceStage("deliver", head.Second);
         }
 
-        return stages;
+        return count;
     }
 
-    private static void AppendTime(StringBuilder text, long unix)
+    private void AppendTime(LineText text, long unix)
     {
-        Span<char> time = stackalloc char[16];
-        _ = DateTimeOffset.UnixEpoch.AddTicks(unix / 100).ToLocalTime().TryFormat(time, out int length, "HH:mm:ss.ffffff", CultureInfo.InvariantCulture);
-        text.Append(time[..length]);
+        (long second, long rest) = Math.DivRem(unix, 1_000_000_000);
+        if (second != _second)
+        {
+            _ = DateTimeOffset.UnixEpoch.AddSeconds(second).ToLocalTime().TryFormat(_clock, out _clockLength, "HH:mm:ss.", CultureInfo.InvariantCulture);
+            _second = second;
+        }
+
+        Span<byte> micros = stackalloc byte[6];
+        long left = rest / 1000;
+        for (int i = 5; i >= 0; i--)
+        {
+            (left, long digit) = Math.DivRem(left, 10);
+            micros[i] = (byte)('0' + digit);
+        }
+
+        text.Append(_clock.AsSpan(0, _clockLength)).Append(micros);
+    }
+
+    /// <summary>The stages of one packet, at most three.</summary>
+    [InlineArray(3)]
+    internal struct TraceStages
+    {
+        private TraceStage _first;
     }
 }

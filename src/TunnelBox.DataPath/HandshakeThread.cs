@@ -1,3 +1,4 @@
+using TunnelBox.Linux.Libc;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
 
@@ -28,7 +29,7 @@ public sealed class HandshakeThread : IDisposable
         _tunnel = tunnel;
         _queue = queue;
         _counters = counters;
-        _thread = new Thread(Run) { Name = name, IsBackground = true, Priority = ThreadPriority.BelowNormal };
+        _thread = new Thread(Run) { Name = name, IsBackground = true };
     }
 
     /// <summary>Gets how often the thread has looked at queue and timers: what shows that it still moves.</summary>
@@ -83,6 +84,8 @@ public sealed class HandshakeThread : IDisposable
 
     private void Run()
     {
+        // A storm of handshakes leaves two thirds of a contended processor to the packets of those who are in.
+        _ = LibC.setpriority(Definitions.PRIO_PROCESS, 0, 5);
         Span<byte> message = stackalloc byte[InitiationMessage.Size];
         bool timersRun = true;
         while (!_stopping)

@@ -1,3 +1,4 @@
+using TunnelBox.Linux.Libc;
 using TunnelBox.Linux.Netlink;
 
 namespace TunnelBox.Service;
@@ -40,7 +41,7 @@ public sealed class NetworkWatch(Action<NetworkChange> changed, Func<bool> tick,
             return;
         }
 
-        _thread = new Thread(Run) { Name = "tb-network", IsBackground = true, Priority = ThreadPriority.BelowNormal };
+        _thread = new Thread(Run) { Name = "tb-network", IsBackground = true };
         _thread.Start();
     }
 
@@ -73,6 +74,7 @@ public sealed class NetworkWatch(Action<NetworkChange> changed, Func<bool> tick,
 
     private void Run()
     {
+        _ = LibC.setpriority(Definitions.PRIO_PROCESS, 0, 5);
         NetworkEvents events = _events!;
         NetworkChange gathered = NetworkChange.None;
         long first = 0;

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Text;
 using System.Text.Json;
 using TunnelBox.Control;
 using TunnelBox.Linux.Libpcap;
@@ -10,7 +9,7 @@ namespace TunnelBox.Tunnelctl;
 /// <summary>Prints the records of a trace until there is nothing more to print.</summary>
 internal sealed class TracePrinter : IDisposable
 {
-    private static readonly TimeSpan s_nap = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan s_nap = TimeSpan.FromMilliseconds(20);
 
     private readonly TraceSession _session;
     private readonly TraceLineJson? _json;
@@ -18,8 +17,8 @@ internal sealed class TracePrinter : IDisposable
     private readonly long _limit;
     private readonly long _rate;
     private readonly Stream _output = Console.OpenStandardOutput();
-    private readonly StringBuilder _text = new();
-    private byte[] _bytes = new byte[64 * 1024];
+    private readonly LineText _text = new();
+    private readonly TraceText _lines;
     private long _shown;
     private long _kept;
     private long _lost;
@@ -35,6 +34,7 @@ internal sealed class TracePrinter : IDisposable
     public TracePrinter(TraceSession session, TraceLineJson? json, PacketFilter? filter, long limit, long rate)
     {
         _session = session;
+        _lines = new TraceText(session);
         _json = json;
         _filter = filter;
         _limit = limit;
@@ -74,7 +74,7 @@ internal sealed class TracePrinter : IDisposable
 
     private bool Show(in RingEntry entry)
     {
-        if (_filter is not null && (entry.Inner.IsEmpty || !_filter.Passes(entry.Inner, (int)entry.Head.InnerLength)))
+        if (_filter is not null && (entry.Inner.IsEmpty || !_filter.Passes(entry.Inner, (int)entry.Record.InnerLength)))
         {
             return true;
         }
@@ -87,14 +87,14 @@ internal sealed class TracePrinter : IDisposable
 
         if (_json is null)
         {
-            TraceText.AppendLine(_text, entry, _session);
+            _lines.AppendLine(_text, entry);
         }
         else
         {
-            _text.Append(JsonSerializer.Serialize(TraceLine.Of(entry, _session), _json.TraceLine)).Append('\n');
+            _text.Append(JsonSerializer.SerializeToUtf8Bytes(TraceLine.Of(entry, _session), _json.TraceLine)).Append("\n"u8);
         }
 
-        if (_text.Length > 32 * 1024)
+        if (_text.Length > 64 * 1024)
         {
             Flush();
         }
@@ -122,17 +122,7 @@ internal sealed class TracePrinter : IDisposable
 
     private void Flush()
     {
-        foreach (ReadOnlyMemory<char> part in _text.GetChunks())
-        {
-            int most = Encoding.UTF8.GetMaxByteCount(part.Length);
-            if (_bytes.Length < most)
-            {
-                _bytes = new byte[most];
-            }
-
-            _output.Write(_bytes, 0, Encoding.UTF8.GetBytes(part.Span, _bytes));
-        }
-
-        _text.Clear();
+        _output.Write(_text.Bytes);
+        _text.Cut(0);
     }
 }

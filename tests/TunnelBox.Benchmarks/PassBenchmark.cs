@@ -22,8 +22,12 @@ public static unsafe class PassBenchmark
     /// through both ends than which one in a thousand is longer. Nobody reads the rings of a trace meanwhile: what must not hold a worker up.
     /// </summary>
     /// <param name="mode">off: nobody traces; drops: a trace of drops only; full: a capture of 128 bytes of each.</param>
-    /// <param name="output">Where the line goes.</param>
-    public static void Run(string mode, TextWriter output)
+    /// <param name="turns">
+    /// Null; or what gives this process its turns: it measures one round for each line, and writes its nanoseconds a packet. So two builds in two processes
+    /// take turns of a few milliseconds on one processor, and whatever slows the machine down slows both.
+    /// </param>
+    /// <param name="output">Where the lines go.</param>
+    public static void Run(string mode, TextReader? turns, TextWriter output)
     {
         ArgumentNullException.ThrowIfNull(output);
         using var a = new Node(1);
@@ -48,47 +52,65 @@ public static unsafe class PassBenchmark
             }
         }
 
-        double[] rounds = new double[Rounds];
-        double[] passes = new double[Rounds * BurstsPerRound];
-        int passed = 0;
-        for (int round = -20; round < Rounds; round++)
+        double[] passes = new double[BurstsPerRound];
+        for (int round = 0; round < 20; round++)
         {
-            long before = b.Inner.Taken;
-            long start = Stopwatch.GetTimestamp();
-            for (int i = 0; i < BurstsPerRound; i++)
-            {
-                long began = Stopwatch.GetTimestamp();
-                a.Inner.Give = Burst.Capacity;
-                a.Worker.Pass();
-                b.Worker.Pass();
-                if (round >= 0)
-                {
-                    passes[passed++] = Stopwatch.GetElapsedTime(began).TotalMicroseconds;
-                }
-            }
-
-            double nanoseconds = Stopwatch.GetElapsedTime(start).TotalNanoseconds;
-            long packets = b.Inner.Taken - before;
-            if (packets != (long)BurstsPerRound * Burst.Capacity)
-            {
-                throw new InvalidOperationException($"{packets} packets arrived of {BurstsPerRound * Burst.Capacity}.");
-            }
-
-            if (round >= 0)
-            {
-                rounds[round] = nanoseconds / packets;
-            }
+            _ = Round(a, b, passes);
         }
 
-        Array.Sort(rounds);
-        Array.Sort(passes);
-        output.WriteLine(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"passes-{mode} {rounds[0]:F2} {rounds[Rounds / 2]:F2} {passes[passes.Length - 1 - (passes.Length / 1000)]:F1}"));
+        if (turns is not null)
+        {
+            while (turns.ReadLine() is not null)
+            {
+                output.WriteLine(Round(a, b, passes).ToString("F2", System.Globalization.CultureInfo.InvariantCulture));
+                output.Flush();
+            }
+        }
+        else
+        {
+            Report(mode, a, b, output);
+        }
+
         foreach (RingWriter ring in rings)
         {
             a.Taps.Remove(ring)?.Dispose();
             b.Taps.Remove(ring)?.Dispose();
             ring.Dispose();
         }
+    }
+
+    private static void Report(string mode, Node a, Node b, TextWriter output)
+    {
+        double[] rounds = new double[Rounds];
+        double[] passes = new double[Rounds * BurstsPerRound];
+        for (int round = 0; round < Rounds; round++)
+        {
+            rounds[round] = Round(a, b, passes.AsSpan(round * BurstsPerRound, BurstsPerRound));
+        }
+
+        Array.Sort(rounds);
+        Array.Sort(passes);
+        output.WriteLine(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"passes-{mode} {rounds[0]:F2} {rounds[Rounds / 2]:F2} {passes[passes.Length - 1 - (passes.Length / 1000)]:F1}"));
+    }
+
+    /// <summary>Nanoseconds a packet of one round; <paramref name="passes"/> takes the microseconds of each of its passes through both ends.</summary>
+    private static double Round(Node a, Node b, Span<double> passes)
+    {
+        long before = b.Inner.Taken;
+        long start = Stopwatch.GetTimestamp();
+        for (int i = 0; i < BurstsPerRound; i++)
+        {
+            long began = Stopwatch.GetTimestamp();
+            a.Inner.Give = Burst.Capacity;
+            a.Worker.Pass();
+            b.Worker.Pass();
+            passes[i] = Stopwatch.GetElapsedTime(began).TotalMicroseconds;
+        }
+
+        double nanoseconds = Stopwatch.GetElapsedTime(start).TotalNanoseconds;
+        long packets = b.Inner.Taken - before;
+        return packets == (long)BurstsPerRound * Burst.Capacity ? nanoseconds / packets
+            : throw new InvalidOperationException($"{packets} packets arrived of {BurstsPerRound * Burst.Capacity}.");
     }
 
     private sealed class Node : ITunnelOutput, IDisposable

@@ -13,7 +13,10 @@ switch (args)
         PortBenchmark.Run(Console.Out);
         return 0;
     case ["passes", "off" or "drops" or "full"]:
-        PassBenchmark.Run(args[1], Console.Out);
+        PassBenchmark.Run(args[1], null, Console.Out);
+        return 0;
+    case ["passes", "off" or "drops" or "full", "turns"]:
+        PassBenchmark.Run(args[1], Console.In, Console.Out);
         return 0;
     case ["stages", .. var sizes]:
         StageBenchmark.Run(Console.Out, [.. sizes.Select(size => int.Parse(size, CultureInfo.InvariantCulture))]);
@@ -49,6 +52,6 @@ switch (args)
         CryptoReport.Run(shim, file, args[3], int.Parse(runs, CultureInfo.InvariantCulture), Console.Out);
         return 0;
     default:
-        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full|stages SIZE...|scaling [quick]|sealing|flood ADDRESS PORT RATE SECONDS|steering map FILE|steering tc DEVICE COUNT FILE|steering tables DEVICE|steering keys COUNT|steering initiation KEY|steering handshakes ADDRESS PORT KEY COUNT|crypto SHIM FILE quiet|loaded|narrow RUNS");
+        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full [turns]|stages SIZE...|scaling [quick]|sealing|flood ADDRESS PORT RATE SECONDS|steering map FILE|steering tc DEVICE COUNT FILE|steering tables DEVICE|steering keys COUNT|steering initiation KEY|steering handshakes ADDRESS PORT KEY COUNT|crypto SHIM FILE quiet|loaded|narrow RUNS");
         return 2;
 }

@@ -1,4 +1,3 @@
-using System.Text;
 
 namespace TunnelBox.Control.Tests;
 
@@ -50,7 +49,7 @@ public sealed class PacketTextTests
 
     private static string Of(byte[] packet)
     {
-        var text = new StringBuilder();
+        var text = new LineText();
         Assert.Equal(PacketText.Append(text, packet), text.Length > 0);
         return text.ToString();
     }
