@@ -20,6 +20,7 @@ public sealed class EarlyDropTests : IDisposable
 
     private readonly TestNamespace _space = new();
     private readonly Counters _counters = new();
+    private int _socket;
 
     public EarlyDropTests() => _space.Ip("link", "add", "v0", "type", "veth", "peer", "name", "v1");
 
@@ -78,7 +79,8 @@ public sealed class EarlyDropTests : IDisposable
         Assert.Equal(0, map.Dump(held));
         Assert.Equal((6L, 0L), (Assert.Single(held).Hits, held[0].Misses));
 
-        // One that a card was told to send to queue 3 comes in by 0.
+        // One that a card was told to send to queue 3 comes in by 0, where its owner has a socket, too.
+        Assert.Equal(0, program.Bind(0, _socket, 1));
         map.Submit([new SteeringOrder(2, new SteeringRule(Known, 5, 3, 1), IsRemoval: false)]);
         Assert.Equal(Redirect, Run(program, good[0]));
         Assert.Equal(Redirect, Run(program, good[3]));
@@ -170,6 +172,7 @@ public sealed class EarlyDropTests : IDisposable
         int socket = LibC.socket(Definitions.AF_XDP, Definitions.SOCK_RAW, 0);
         using var owner = new FileDescriptor(socket);
         Assert.Equal(0, program.Bind(0, socket));
+        _socket = socket;
         test(program, new EarlyDrop(program), _counters.AddBlock("test"));
     });
 }
