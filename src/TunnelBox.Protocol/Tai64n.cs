@@ -14,6 +14,7 @@ public readonly record struct Tai64n(ulong Seconds, uint Nanoseconds) : ICompara
     public const int Size = 12;
 
     private const uint NanosecondsPerSecond = 1_000_000_000;
+    private const uint Granularity = 1 << 24;
 
     // The label of 1970-01-01 00:00:10 TAI. Leap seconds since 1972 are left out, as every WireGuard leaves them out.
     private const ulong Base = 0x4000_0000_0000_000A;
@@ -41,6 +42,10 @@ public readonly record struct Tai64n(ulong Seconds, uint Nanoseconds) : ICompara
         BinaryPrimitives.WriteUInt32BigEndian(destination[8..Size], Nanoseconds);
         BinaryPrimitives.WriteUInt64BigEndian(destination, Seconds);
     }
+
+    /// <summary>Gives the stamp rounded down to 2^24 ns, about 17 ms, which keeps the exact time of day, useful against other protocols, from the peer.</summary>
+    /// <returns>The stamp of whole grains.</returns>
+    public Tai64n Coarse() => this with { Nanoseconds = Nanoseconds & ~(Granularity - 1) };
 
     /// <summary>Gives a later stamp.</summary>
     /// <param name="nanoseconds">How much later, at least 0.</param>
@@ -78,9 +83,6 @@ public readonly record struct Tai64n(ulong Seconds, uint Nanoseconds) : ICompara
 /// </remarks>
 public sealed class Tai64nClock : IStampSource
 {
-    // Rounding down to 2^24 ns, about 17 ms, keeps the exact time of day, useful against other protocols, from the peer.
-    private const uint Granularity = 1 << 24;
-
     private readonly Lock _lock = new();
     private readonly TimeProvider _wallClock;
     private Tai64n _last;
@@ -111,8 +113,7 @@ public sealed class Tai64nClock : IStampSource
     /// <returns>A stamp later than every one before.</returns>
     public Tai64n Next()
     {
-        Tai64n now = Tai64n.From(_wallClock.GetUtcNow());
-        now = now with { Nanoseconds = now.Nanoseconds & ~(Granularity - 1) };
+        Tai64n now = Tai64n.From(_wallClock.GetUtcNow()).Coarse();
         lock (_lock)
         {
             // One nanosecond is enough for order, and does not run ahead of the clock however many initiations there are.

@@ -81,7 +81,8 @@ public sealed class DeviceStamps : IStampSource, IDisposable
         }
     }
 
-    private Tai64n FromNow(TimeSpan duration) => Tai64n.From(_time.GetUtcNow() + duration);
+    // Coarse, since the stamps of a run after a crash go on from the limit, and would tell the peer when it was written.
+    private Tai64n FromNow(TimeSpan duration) => Tai64n.From(_time.GetUtcNow() + duration).Coarse();
 
     private void Raise(Tai64n stamp)
     {

@@ -172,6 +172,15 @@ public sealed class StampStoreTests : IDisposable
     }
 
     [Fact]
+    public void After_a_crash_the_stamps_tell_the_time_no_more_exactly_than_before()
+    {
+        _time.Advance(TimeSpan.FromTicks(12_345_678));
+        Open().Next();
+        using DeviceStamps stamps = Open();
+        Assert.InRange(stamps.Next().Nanoseconds % (1u << 24), 0u, 100u);
+    }
+
+    [Fact]
     public void A_crash_loop_stays_near_real_time()
     {
         for (int i = 0; i < 200; i++)
