@@ -81,7 +81,7 @@ start_target() { # TARGET SPACE
     done
     [[ -S $work/$space-run/wireguard/wg0.sock ]] || { tail -n 5 "$work/$space.log" >&2; printf 'run: %s did not start\n' "$target" >&2; return 1; }
     ip netns exec "$inner" bash -euc "$(target_side target0)"
-    "${within[@]}" wg setconf wg0 "$work/wg.conf"
+    "${within[@]}" wg setconf wg0 "$conf"
     until_reached "$space" || return 1
     if [[ $target == xdp ]]; then
         for ((i = 0; i < 100; i++)); do
@@ -104,7 +104,7 @@ start_guest() { # SPACE
         echo 'sleep 590'
     } >"$script"
     "$repository/interop/vm/run" --kernel backports --nic virtio-net-pci --netns "$space" --tap suite0 --script "$script" \
-        --add "$work/wg.conf:/wg.conf" --limit 600 --console "$work/$space.console" >"$work/$space.log" 2>&1 </dev/null &
+        --add "$conf:/wg.conf" --limit 600 --console "$work/$space.console" >"$work/$space.log" 2>&1 </dev/null &
     echo "$!" >"$work/$space.pid"
     for ((i = 0; i < 600; i++)); do
         ip -n "$space" link show suite0 >/dev/null 2>&1 && break
