@@ -88,6 +88,28 @@ public sealed record StatWorker
 
     /// <summary>Gets what its ports received and sent.</summary>
     public required IReadOnlyList<StatFlow> Ports { get; init; }
+
+    /// <summary>Gets how long bursts take at each stage, by the time stamps of the XDP program; null where there are none.</summary>
+    public IReadOnlyList<StatStage>? Stages { get; init; }
+}
+
+/// <summary>How long bursts take at one stage.</summary>
+public sealed record StatStage
+{
+    /// <summary>Gets the stage: <c>Waited</c> from the arrival of a burst's oldest datagram to the worker, <c>Worked</c> from there until the worker has done with the burst.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Gets bursts.</summary>
+    public long Bursts { get; init; }
+
+    /// <summary>Gets the nanoseconds that half of them did not exceed, at most a quarter too large.</summary>
+    public long Median { get; init; }
+
+    /// <summary>Gets the nanoseconds that 99 of 100 did not exceed, at most a quarter too large.</summary>
+    public long P99 { get; init; }
+
+    /// <summary>Gets the longest, in nanoseconds.</summary>
+    public long Longest { get; init; }
 }
 
 /// <summary>One direction of a port.</summary>

@@ -79,6 +79,14 @@ public static class StatText
                 yield return ($"{worker.Name}.{flow.Name}Packets", flow.Packets);
                 yield return ($"{worker.Name}.{flow.Name}Bytes", flow.Bytes);
             }
+
+            foreach (StatStage stage in worker.Stages ?? [])
+            {
+                yield return ($"{worker.Name}.{stage.Name}Bursts", stage.Bursts);
+                yield return ($"{worker.Name}.{stage.Name}MedianNs", stage.Median);
+                yield return ($"{worker.Name}.{stage.Name}P99Ns", stage.P99);
+                yield return ($"{worker.Name}.{stage.Name}LongestNs", stage.Longest);
+            }
         }
     }
 

@@ -24,8 +24,21 @@ public sealed partial class TunnelDevice
         }),
     ];
 
-    private static StatWorker Worker(CounterBlock block, CounterTotals totals) => new()
+    private static StatStage Stage(string name, StageLatency latency)
     {
+        (long count, long median, long p99, long longest) = latency.Read();
+        return new StatStage { Name = name, Bursts = count, Median = median, P99 = p99, Longest = longest };
+    }
+
+    // Workers' blocks stand in the order of their ports.
+    private StatStage[]? Stages(CounterBlock block) =>
+        Array.IndexOf(_workerCounters, block) is >= 0 and int worker && _xdp?.Latencies(worker) is { } latencies
+            ? [Stage("Waited", latencies.Waited), Stage("Worked", latencies.Worked)]
+            : null;
+
+    private StatWorker Worker(CounterBlock block, CounterTotals totals) => new()
+    {
+        Stages = Stages(block),
         Name = block.Name,
         Inner = block.Inner,
         Outer = block.Outer,

@@ -16,5 +16,6 @@ public sealed class StatContractsTests
         Assert.Equal(JsonSchema.Names(StatJson.Default.StatReason), schema.Members("reason"));
         Assert.Equal(JsonSchema.Names(StatJson.Default.StatWorker), schema.Members("worker"));
         Assert.Equal(JsonSchema.Names(StatJson.Default.StatFlow), schema.Members("port"));
+        Assert.Equal(JsonSchema.Names(StatJson.Default.StatStage), schema.Members("stage"));
     }
 }

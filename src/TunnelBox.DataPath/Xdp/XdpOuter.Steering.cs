@@ -1,6 +1,7 @@
 using TunnelBox.DataPath.Steering;
 using TunnelBox.Linux.Libc;
 using TunnelBox.Protocol;
+using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Xdp;
 
@@ -64,6 +65,11 @@ public sealed unsafe partial class XdpOuter
             (rule, state) => trace.SteeringChanged(card.Name, rule.Match, rule.Queue, rule.Worker, s_states[(int)state]),
             (peer, sentence) => trace.Around("steer_ineffective", peer, sentence));
     }
+
+    /// <summary>Gets how long datagrams wait for a worker and how long it then takes; null for a worker without queues.</summary>
+    /// <param name="worker">The worker's number.</param>
+    /// <returns>The two histograms.</returns>
+    public (StageLatency Waited, StageLatency Worked)? Latencies(int worker) => worker < Ports.Count ? (Ports[worker] as XdpPort)?.Latencies : null;
 
     private void BeginDrops()
     {

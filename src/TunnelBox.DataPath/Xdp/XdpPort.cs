@@ -1,5 +1,8 @@
+using System.Diagnostics;
+using TunnelBox.DataPath.Steering;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.Protocol;
+using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Xdp;
 
@@ -26,6 +29,7 @@ internal sealed unsafe class XdpPort : IPort
     private XdpPath? _lastPath;
     private ushort _identification = (ushort)Random.Shared.Next();
     private int _turn;
+    private long _received;
     private bool _sent;
 
     /// <summary>Makes a port; nothing is owned.</summary>
@@ -46,6 +50,9 @@ internal sealed unsafe class XdpPort : IPort
         _snapshot = paths.Snapshot;
         _name = name;
     }
+
+    /// <summary>Gets how long the oldest datagram of a burst had waited since it arrived, and how long the burst then took the worker.</summary>
+    public (StageLatency Waited, StageLatency Worked) Latencies { get; } = (new(), new());
 
     /// <inheritdoc/>
     public string Description => _transmit is null ? _udp.Description : $"{_name}, {_udp.Description}";
@@ -102,6 +109,13 @@ internal sealed unsafe class XdpPort : IPort
     {
         ArgumentNullException.ThrowIfNull(burst);
         int before = burst.Count;
+        if (_received != 0)
+        {
+            // A worker that has received comes back without sleeping.
+            Latencies.Worked.Add(Stopwatch.GetTimestamp() - _received);
+            _received = 0;
+        }
+
         if (_returned is { IsSet: true })
         {
             _returned.Reset();
@@ -118,6 +132,11 @@ internal sealed unsafe class XdpPort : IPort
         }
 
         TakeIn(burst);
+
+        if (burst.Count > before && burst.HasHints)
+        {
+            Measure(burst, before);
+        }
 
         // Whoever only sends is as busy as one that receives; idle is who does neither.
         bool idle = burst.Count == before && !_sent;
@@ -204,6 +223,17 @@ internal sealed unsafe class XdpPort : IPort
             }
 
             at = at + 1 == sockets ? 0 : at + 1;
+        }
+    }
+
+    // The first is the oldest. A card's time stamps are of its own clock; the program's are of the one that is read here.
+    private void Measure(Burst burst, int first)
+    {
+        ref PacketHints hints = ref burst.Hints[first];
+        if (hints.Has(HintFields.Timestamp) && !hints.IsFromDevice(HintFields.Timestamp))
+        {
+            _received = Stopwatch.GetTimestamp();
+            Latencies.Waited.Add(_received - (long)hints.Timestamp);
         }
     }
 
