@@ -166,9 +166,14 @@ int take_real(const char *in, const char *file, const char *program, const char 
         give_up("a socket", errno);
     }
 
-    struct bpf_link *link = bpf_program__attach_xdp(chosen, (int)device(in));
-    if (!link) {
-        give_up("attaching the program", errno);
+    // The kernel takes a program off some time after its owner ended.
+    struct bpf_link *link;
+    for (int attempt = 0; !(link = bpf_program__attach_xdp(chosen, (int)device(in))); attempt++) {
+        if (errno != EBUSY || attempt == 100) {
+            give_up("attaching the program", errno);
+        }
+
+        usleep(20000);
     }
 
     uint64_t until = nanoseconds() + (uint64_t)(seconds * 1e9);
