@@ -169,7 +169,7 @@ int take_real(const char *in, const char *file, const char *program, const char 
     // The kernel takes a program off some time after its owner ended.
     struct bpf_link *link;
     for (int attempt = 0; !(link = bpf_program__attach_xdp(chosen, (int)device(in))); attempt++) {
-        if (errno != EBUSY || attempt == 100) {
+        if (errno != EBUSY || attempt == 500) {
             give_up("attaching the program", errno);
         }
 
