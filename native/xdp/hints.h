@@ -251,8 +251,9 @@ static __always_inline void hints_dissect(struct xdp_md *context, void *data, vo
         next = data + at;
     }
 
-    // Where the packet ends, and where its headers stand, all counted from the frame's beginning.
-    __u32 whole = end - data;
+    // Where the packet ends, and where its headers stand, all counted from the frame's beginning. A large frame may go on in other
+    // buffers, beyond `end`.
+    __u32 whole = bpf_xdp_get_buff_len(context);
     __u32 limit;
     void *first = next;
     __u32 hash = 0;

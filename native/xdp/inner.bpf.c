@@ -61,6 +61,25 @@ struct {
     __type(value, __u32);
 } sockets SEC(".maps");
 
+// The largest frame that the sockets take in several chunks; 0 where they take none that exceeds one chunk.
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u32);
+} largest SEC(".maps");
+
+static __always_inline int exceeds(__u32 bytes)
+{
+    if (bytes <= LARGEST_FRAME) {
+        return 0;
+    }
+
+    __u32 zero = 0;
+    __u32 *most = bpf_map_lookup_elem(&largest, &zero);
+    return !most || bytes > *most;
+}
+
 // RFC 1812, section 5.3.7: this network, loopback and multicast are no sources; nor destinations, nor is link-local.
 static __always_inline int is_routed4(__be32 address)
 {
@@ -122,7 +141,7 @@ static __always_inline int take(struct xdp_md *context, int bound)
 {
     void *end = (void *)(long)context->data_end;
     __u16 *destination = (void *)(long)context->data;
-    if ((void *)destination + sizeof(struct ethernet) > end || end - (void *)destination > LARGEST_FRAME) {
+    if ((void *)destination + sizeof(struct ethernet) > end || exceeds(bpf_xdp_get_buff_len(context))) {
         return XDP_PASS;
     }
 

@@ -112,12 +112,31 @@ struct {
     __type(value, struct window);
 } windows SEC(".maps");
 
+// The largest frame that the sockets take in several chunks; 0 where they take none that exceeds one chunk.
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u32);
+} largest SEC(".maps");
+
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, DROPS);
     __type(key, __u32);
     __type(value, struct count);
 } drops SEC(".maps");
+
+static __always_inline int exceeds(__u32 bytes)
+{
+    if (bytes <= LARGEST_FRAME) {
+        return 0;
+    }
+
+    __u32 zero = 0;
+    __u32 *most = bpf_map_lookup_elem(&largest, &zero);
+    return !most || bytes > *most;
+}
 
 static __always_inline int drop(enum drop reason, __u32 bytes)
 {
@@ -172,7 +191,7 @@ static __always_inline int take(struct xdp_md *context, int bound)
 {
     void *data = (void *)(long)context->data;
     void *end = (void *)(long)context->data_end;
-    if (end - data > LARGEST_FRAME) {
+    if (exceeds(bpf_xdp_get_buff_len(context))) {
         return XDP_PASS;
     }
 
@@ -225,7 +244,7 @@ static __always_inline int take(struct xdp_md *context, int bound)
     __u32 flags = control ? control->flags : 0;
     if (flags & CONTROL_DROP) {
         if (!(hints.present & HINT_PAYLOAD)) {
-            return drop(DROP_HEADER, end - data);
+            return drop(DROP_HEADER, bpf_xdp_get_buff_len(context));
         }
 
         if (!(hints.present & HINT_MESSAGE)) {

@@ -75,6 +75,15 @@ public sealed class Burst
     /// <summary>Whether any packet has hints; a packet without them has an empty entry then.</summary>
     public bool HasHints;
 
+    /// <summary>
+    /// The AF_XDP frame that each packet lies in: the number of its queue in their memory (times 65,536) and its place, from 1, among the frames that this queue
+    /// handed out; 0 for a packet that lies elsewhere.
+    /// </summary>
+    internal readonly int[] Frame = new int[Capacity];
+
+    /// <summary>Whether any packet lies in an AF_XDP frame; one that does not has 0 then.</summary>
+    internal bool HasFrames;
+
     /// <summary>Drops one packet with its reason.</summary>
     /// <param name="index">Which packet.</param>
     /// <param name="reason">Why; never <see cref="DropReason.None"/>.</param>
@@ -135,6 +144,12 @@ public sealed class Burst
         {
             Array.Clear(Hints, 0, Count);
             HasHints = false;
+        }
+
+        if (HasFrames)
+        {
+            Array.Clear(Frame, 0, Count);
+            HasFrames = false;
         }
 
         Count = 0;

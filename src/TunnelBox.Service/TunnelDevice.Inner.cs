@@ -84,7 +84,7 @@ public sealed partial class TunnelDevice
             return false;
         }
 
-        if (!_lanChoice.Forced && index != 0 && !NetdevFeatures.OffersZeroCopy(index))
+        if (!_lanChoice.Forced && index != 0 && !NetdevFeatures.Of(index).OffersZeroCopy)
         {
             RefuseLan(index, $"auto stays with TUN: the driver of {device} offers no zero-copy, and TUN with offloads is faster then", isFault: false);
             return false;
@@ -98,6 +98,7 @@ public sealed partial class TunnelDevice
                 new XdpGatewayOptions(device, _tun.InterfaceIndex, _link.Mtu)
                 {
                     Counters = _gatewayCounters,
+                    Memory = Memory(),
                     AllowedIps = () => _tunnel.AllowedIps,
                     Ended = (end, why) => Post(() => LoseLan(opened, end, why)),
                     PastFirewall = _options.Settings.InnerPastFirewall,

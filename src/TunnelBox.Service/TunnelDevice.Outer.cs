@@ -30,6 +30,7 @@ public sealed partial class TunnelDevice
     private OuterPortSetting _choice = null!;
     private Timer? _deviceLooks;
     private XdpOuter? _xdp;
+    private XdpMemory? _memory;
     private CounterBlock? _xdpCounters;
     private volatile SessionRules? _steering;
     private volatile FlowRules? _flows;
@@ -124,7 +125,7 @@ public sealed partial class TunnelDevice
             return false;
         }
 
-        if (!_choice.Forced && index != 0 && !NetdevFeatures.OffersZeroCopy(index))
+        if (!_choice.Forced && index != 0 && !NetdevFeatures.Of(index).OffersZeroCopy)
         {
             Refuse(index, $"auto stays with UDP: the driver of {device} offers no zero-copy, and UDP with offloads is faster then", isFault: false);
             return false;
@@ -140,6 +141,7 @@ public sealed partial class TunnelDevice
                     BusyPoll = _options.Settings.BusyPoll,
                     RuntimeDirectory = _options.Settings.RuntimeDirectory,
                     Counters = _xdpCounters,
+                    Memory = Memory(),
                     Steering = _options.Settings.Steering == "off" ? null : _tunnel.Trace,
                     SteerInCard = _options.Settings.Steering == "hw" ? SteeredPeers : null,
                     Ended = (end, why) => Post(() => LoseDevice(opened, end, why)),
@@ -179,6 +181,13 @@ public sealed partial class TunnelDevice
         using Protocol.Tunnel.Edit edit = _tunnel.BeginEdit();
         return edit.Peers;
     }
+
+    // Frames of both sides lie together, as far as AF_XDP serves them.
+    private XdpMemory Memory() => _memory ??= new XdpMemory(
+        [.. new[] { Served(_choice.Device, _choice.Forced), Served(_lanChoice.Device, _lanChoice.Forced) }.OfType<string>()]);
+
+    private static string? Served(string? device, bool forced) =>
+        device is not null && (forced || NetdevFeatures.Of(XdpOuter.IndexOf(device)).OffersZeroCopy) ? device : null;
 
     private void Refuse(int device, string sentence, bool isFault)
     {

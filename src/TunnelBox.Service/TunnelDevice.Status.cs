@@ -56,7 +56,7 @@ public sealed partial class TunnelDevice
             OuterPort = _outerName,
             InnerOffloads = Words(_innerMode + _tun.OffloadDescription),
             OuterOffloads = sockets is null ? [] : Words(_outerMode + sockets.Ports[0].OffloadDescription),
-            OffloadNotes = [.. _offloadNotes, .. _outerNotes, .. _innerNotes, .. _stackNotes],
+            OffloadNotes = [.. _offloadNotes, .. _outerNotes, .. _innerNotes, .. _stackNotes, .. new[] { _memory?.Note }.OfType<string>()],
             OuterQueues = Queues(_xdp?.ReadQueues()),
             InnerQueues = Queues(_gateway?.ReadQueues()),
             Steering = _options.Settings.Steering,

@@ -108,6 +108,9 @@ public enum DropReason : byte
     /// <summary>In: the device of the inner side threw the frame away that AF_XDP gave it.</summary>
     InXdpNotSent,
 
+    /// <summary>In: an AF_XDP frame in several chunks whose end is missing, or which is too large.</summary>
+    InXdpBadChain,
+
     /// <summary>Out: the inner bytes are no IPv4 or IPv6 packet.</summary>
     OutInnerHdrError,
 
@@ -188,6 +191,9 @@ public enum DropReason : byte
 
     /// <summary>Out: the kernel could not give the frame to the AF_XDP socket that the program of the inner side chose.</summary>
     OutXdpRedirectFailed,
+
+    /// <summary>Out: an AF_XDP frame of the inner side in several chunks whose end is missing, or which is too large.</summary>
+    OutXdpBadChain,
 
     /// <summary>Out: the interface is down, so no port is open.</summary>
     OutInterfaceDown,

@@ -172,8 +172,8 @@ public static class DropReasons
             "Give the tunnel more workers or the machine more CPU: frames come faster than they are opened.");
         In(
             DropReason.InXdpRefused,
-            "AF_XDP refused the frame: it does not fit into a chunk of 4 KiB.",
-            "Lower the MTU of the outer device to 3,826 bytes or less, or use the UDP port.");
+            "AF_XDP refused the frame: it does not fit into a chunk of 4 KiB, and the socket takes no frame in several chunks.",
+            "Lower the MTU of the outer device to 3,778 bytes or less, or use the UDP port.");
         In(
             DropReason.InXdpRingFull,
             "AF_XDP's RX ring was full.",
@@ -198,6 +198,10 @@ public static class DropReasons
             DropReason.InXdpNotSent,
             "The local network's device threw away the frame that AF_XDP gave it.",
             "See whether its link is up and its queues are sound (ip -s link, ethtool -S).");
+        In(
+            DropReason.InXdpBadChain,
+            "A frame that AF_XDP gave in several chunks has no end, or is larger than 9,728 bytes.",
+            "Report it as a defect of the device's driver, and use the UDP port meanwhile.");
         Out(
             DropReason.OutInnerHdrError,
             "The bytes from the inner interface are no IPv4 or IPv6 packet.",
@@ -295,7 +299,7 @@ public static class DropReasons
             "Give the tunnel more workers or the machine more CPU: packets come faster than they are sealed.");
         Out(
             DropReason.OutXdpRefused,
-            "AF_XDP on the inner side refused the frame: it does not fit into a chunk of 4 KiB.",
+            "AF_XDP on the inner side refused the frame: it does not fit into a chunk of 4 KiB, and the socket takes no frame in several chunks.",
             "Lower the MTU of the local network's device to 3,746 bytes or less, or set InnerPort to tun.");
         Out(
             DropReason.OutXdpRingFull,
@@ -309,6 +313,10 @@ public static class DropReasons
             DropReason.OutXdpRedirectFailed,
             "The kernel could not give the local network's frame to the AF_XDP socket of its queue (tracepoint xdp:xdp_redirect_err).",
             "Nothing, if it happened when queues or the tunnel changed; otherwise see the error with \"bpftrace -e 'tracepoint:xdp:xdp_redirect_err { print(args->err) }'\".");
+        Out(
+            DropReason.OutXdpBadChain,
+            "A frame that AF_XDP on the inner side gave in several chunks has no end, or is larger than 9,728 bytes.",
+            "Report it as a defect of the device's driver, and set InnerPort to tun meanwhile.");
         Out(
             DropReason.OutInterfaceDown,
             "The interface is down, so no port is open.",

@@ -63,6 +63,33 @@ public class GatewayTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         Assert.All(drops.Where(each => each.Key.Contains("Xdp", StringComparison.Ordinal)), each => Assert.True(each.Value == 0, each.ToString()));
     }
 
+    [Theory]
+    [InlineData("xdp")]
+    [InlineData("tun")]
+    public async Task Networks_with_an_MTU_of_9000_meet_past_the_kernel_in_one_memory(string other)
+    {
+        // What the tunnel adds to an IPv4 packet is 60 bytes, which the devices between the gateways have to spare.
+        const int Large = 9000;
+        GatewaySite site = await BuildAsync(other, mtu: Large - 60, deviceMtu: Large);
+        await site.ExpectPortAsync(site.LanA);
+        await Ping.UntilAnsweredAsync(site.HostA, HostB4, TimeSpan.FromSeconds(5));
+        await Ping.UntilAnsweredAsync(site.HostA, HostB6, TimeSpan.FromSeconds(5));
+        await Ping.ExpectAsync(site.HostA, HostB4, options: "-M do -s 8912");
+        long before = await ForwardedAsync(site.A.Space);
+        (await Transfer.UdpAsync(Lab, site.HostA, site.HostB, HostB4, Count, Rate, 8900)).Expect(0);
+        (await Transfer.UdpAsync(Lab, site.HostB, site.HostA, HostA6, Count, Rate, 5000)).Expect(0);
+        (await Transfer.UdpAsync(Lab, site.HostB, site.HostA, HostA4, Count, Rate, 300)).Expect(0);
+        await Transfer.ExpectTcpAsync(Lab, site.HostA, site.HostB, HostB4, 8 << 20);
+        await Transfer.ExpectTcpAsync(Lab, site.HostB, site.HostA, HostA6, 8 << 20);
+        Assert.InRange(await ForwardedAsync(site.A.Space) - before, 0, 100);
+        string status = await site.StatusAsync();
+        Assert.Matches($"Frames of ({site.LanA} and {site.OuterA}|{site.OuterA} and {site.LanA}) lie in one memory of [0-9]+ MiB", status);
+        Assert.DoesNotContain("several chunks", status, StringComparison.Ordinal);
+        Dictionary<string, long> drops = await site.DropsAsync();
+        Assert.All(drops.Where(each => each.Key.Contains("Xdp", StringComparison.Ordinal)), each => Assert.True(each.Value == 0, each.ToString()));
+        await XdpSide.ExpectFramesHomeAsync(site.A);
+    }
+
     [Fact]
     public async Task A_narrower_network_behind_the_other_end_is_told_of()
     {
@@ -152,6 +179,6 @@ public class GatewayTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         return long.Parse(four[1][Array.IndexOf(four[0], "ForwDatagrams")], CultureInfo.InvariantCulture) + long.Parse(six, CultureInfo.InvariantCulture);
     }
 
-    private Task<GatewaySite> BuildAsync(string other, bool force = false, bool firewall = false) =>
-        GatewaySite.BuildAsync(Lab, new GatewayOptions { Other = other, Force = force, Firewall = firewall });
+    private Task<GatewaySite> BuildAsync(string other, bool force = false, bool firewall = false, int mtu = Mtu, int deviceMtu = 1500) =>
+        GatewaySite.BuildAsync(Lab, new GatewayOptions { Other = other, Force = force, Firewall = firewall, Mtu = mtu, DeviceMtu = deviceMtu });
 }

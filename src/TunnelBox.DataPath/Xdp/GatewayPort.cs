@@ -1,4 +1,5 @@
 using TunnelBox.DataPath.Steering;
+using TunnelBox.Linux.Libc;
 using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Xdp;
@@ -161,6 +162,11 @@ internal sealed unsafe class GatewayPort : IPort
     // A received frame becomes a packet for the tunnel, where it lies.
     private void Inward(Burst burst, int index, ref bool answered)
     {
+        if (burst.Verdict[index] != Verdict.Continue)
+        {
+            return;
+        }
+
         byte* frame = (byte*)burst.Data[index];
         ref PacketHints hints = ref burst.Hints[index];
         bool isKnown = PacketHints.TryTake(frame, (int)(burst.Data[index] & (Arena.ChunkSize - 1)), burst.Length[index], ref hints);
@@ -221,7 +227,8 @@ internal sealed unsafe class GatewayPort : IPort
             return true;
         }
 
-        if (length > mtu || length > XdpQueue.LargestPayload)
+        int pieces = queue.Pieces(length);
+        if (length > mtu || pieces == 0)
         {
             if (LanPacket.MayBreak(packet) || length <= mtu)
             {
@@ -233,16 +240,7 @@ internal sealed unsafe class GatewayPort : IPort
             return true;
         }
 
-        byte* to = queue.Take(out ulong chunk);
-        if (to is null && !waited)
-        {
-            // Every frame is under way: the kernel gets a moment.
-            waited = true;
-            queue.AwaitFrame();
-            to = queue.Take(out chunk);
-        }
-
-        if (to is null)
+        if (!queue.HasFree(pieces, ref waited))
         {
             burst.Drop(index, DropReason.InNoQueueSpace);
             return true;
@@ -251,11 +249,37 @@ internal sealed unsafe class GatewayPort : IPort
         neighbour.Use();
         MssClamp.Apply(packet, length, Math.Min(_lan.TunnelMtu, mtu));
         LanPacket.TakeHop(packet);
-        LanPacket.WriteEthernet(to - FrameReader.EthernetSize, neighbour.Mac, _tables.Mac, packet[0] >> 4 == 6);
-        Buffer.MemoryCopy(packet, to, XdpQueue.LargestPayload, length);
-        queue.Add(chunk, FrameReader.EthernetSize, length);
+        if (pieces == 1 && length >= XdpQueue.WorthTakingOver && queue.TryTakeOver(burst, index))
+        {
+            // Where the header is written stood the message's, which opening it used up.
+            LanPacket.WriteEthernet(packet - FrameReader.EthernetSize, neighbour.Mac, _tables.Mac, packet[0] >> 4 == 6);
+            queue.AddTakenOver(packet, FrameReader.EthernetSize, length);
+        }
+        else
+        {
+            Copy(queue, packet, length, neighbour.Mac);
+        }
+
         burst.Verdict[index] = Verdict.Done;
         return true;
+    }
+
+    private void Copy(XdpQueue queue, byte* packet, int length, ulong mac)
+    {
+        int header = FrameReader.EthernetSize;
+        for (int done = 0; done < length; header = 0)
+        {
+            byte* to = queue.Take(out ulong chunk);
+            int bytes = Math.Min(length - done, XdpQueue.LargestPayload);
+            if (done == 0)
+            {
+                LanPacket.WriteEthernet(to - FrameReader.EthernetSize, mac, _tables.Mac, packet[0] >> 4 == 6);
+            }
+
+            Buffer.MemoryCopy(packet + done, to, XdpQueue.LargestPayload, bytes);
+            done += bytes;
+            queue.Add(chunk, header, bytes, done < length ? Definitions.XDP_PKT_CONTD : 0);
+        }
     }
 
     private LanNeighbour? Way(HostAddress destination, out int mtu)

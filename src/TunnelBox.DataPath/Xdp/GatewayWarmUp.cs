@@ -51,13 +51,14 @@ internal sealed unsafe class GatewayWarmUp : IDisposable
 
         XdpRing[] ours = Rings();
         _theirs = Rings();
+        FrameSet frames = _arena.Rent(Frames)!;
         for (uint i = 0; i < Frames; i++)
         {
-            ours[0].Frame(i) = i * Arena.ChunkSize;
+            ours[0].Frame(i) = frames.Receiving[(int)i];
         }
 
         ours[0].Submit(Frames);
-        _queue = new XdpQueue(_arena, XdpSocket.OfRings(ours[0], ours[1], ours[2], ours[3]), Device, 0, Frames);
+        _queue = new XdpQueue(_arena, XdpSocket.OfRings(ours[0], ours[1], ours[2], ours[3]), Device, frames);
         var lan = new LanView { TunnelMtu = Mtu, Tables = Tables() };
         Port = new GatewayPort(_tun, [_queue], lan, "warm-up", finishesChecksums: true);
     }

@@ -27,6 +27,7 @@ internal sealed class InnerProgram : IDisposable
     private readonly int _owners4;
     private readonly int _owners6;
     private readonly int _sockets;
+    private readonly int _largest;
 
     private InnerProgram(XdpProgram program)
     {
@@ -35,6 +36,7 @@ internal sealed class InnerProgram : IDisposable
         _owners4 = program.Map("owners4");
         _owners6 = program.Map("owners6");
         _sockets = program.Map("sockets");
+        _largest = program.Map("largest");
     }
 
     /// <summary>Gets why the program runs in the slower generic mode, or null when the driver runs it.</summary>
@@ -91,6 +93,11 @@ internal sealed class InnerProgram : IDisposable
         int second = BpfMap.RemoveMany<Prefix6>(_owners6, six, out _);
         return error < 0 ? error : second;
     }
+
+    /// <summary>Says how large frames may be that take several chunks; until then none is taken.</summary>
+    /// <param name="frame">Bytes of the largest frame; 0 where the sockets take none.</param>
+    /// <returns>0, or −errno.</returns>
+    public int TakeUpTo(int frame) => BpfMap.Set(_largest, 0u, (uint)frame);
 
     /// <summary>Sends what a queue takes to a socket; the kernel removes the entry when the socket closes.</summary>
     /// <param name="queue">The device's receive queue, below 256.</param>

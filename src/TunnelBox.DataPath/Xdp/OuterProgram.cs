@@ -20,6 +20,7 @@ public sealed class OuterProgram : IDisposable
     private readonly XdpProgram _program;
     private readonly int _listenOn;
     private readonly int _sockets;
+    private readonly int _largest;
     private readonly int _proven;
 
     private OuterProgram(XdpProgram program)
@@ -27,6 +28,7 @@ public sealed class OuterProgram : IDisposable
         _program = program;
         _listenOn = program.Map("listen_on");
         _sockets = program.Map("sockets");
+        _largest = program.Map("largest");
         _proven = program.Map("proven");
         Sessions = program.Map("sessions");
         Controls = program.Map("controls");
@@ -78,6 +80,11 @@ public sealed class OuterProgram : IDisposable
     /// <param name="local">The address and port.</param>
     /// <returns>0, or −errno: ENOENT when they were never taken.</returns>
     public int Forget(IPEndPoint local) => BpfMap.Remove(_listenOn, AddressKey.Of(local));
+
+    /// <summary>Says how large frames may be that take several chunks; until then none is taken.</summary>
+    /// <param name="frame">Bytes of the largest frame; 0 where the sockets take none.</param>
+    /// <returns>0, or −errno.</returns>
+    public int TakeUpTo(int frame) => BpfMap.Set(_largest, 0u, (uint)frame);
 
     /// <summary>Sends what a queue takes to a socket; the kernel removes the entry when the socket closes.</summary>
     /// <param name="queue">The device's receive queue, below <see cref="XdpQueues.Most"/>.</param>

@@ -16,6 +16,9 @@ public sealed record XdpGatewayOptions(string Device, int Tunnel, int Mtu)
     /// <summary>Gets what reads every peer's allowed IPs.</summary>
     public required Func<AllowedIps<Peer>> AllowedIps { get; init; }
 
+    /// <summary>Gets the memory that both sides take their frames from; one of its own where left out.</summary>
+    public XdpMemory? Memory { get; init; }
+
     /// <summary>Gets what is told once, from another thread, that this side should be closed: why, and in which words.</summary>
     public required Action<XdpEnd, string> Ended { get; init; }
 
@@ -71,7 +74,7 @@ public sealed class XdpGateway : IDisposable
     public string? ModeReason => _queues.ModeReason;
 
     /// <summary>Gets what else people should know of this side, a sentence each.</summary>
-    public IReadOnlyList<string> Notes => [.. new[] { _queues.PagesReason, _queues.RedirectsReason }.OfType<string>()];
+    public IReadOnlyList<string> Notes => [.. new[] { _queues.PagesReason, _queues.ChainsReason, _queues.RedirectsReason }.OfType<string>()];
 
     /// <summary>Gets how many queues are bound.</summary>
     public int Queues => _queues.All.Count;
@@ -111,7 +114,7 @@ public sealed class XdpGateway : IDisposable
             int most = XdpQueues.Check(options.Device, ifindex);
             program = InnerProgram.Attach(options.Device, ifindex);
             int? switchedOn = XdpOuter.SwitchedOn(ifindex);
-            queues = XdpQueues.Bind(options.Device, ifindex, switchedOn ?? most, program.GenericReason, "use the TUN port");
+            queues = XdpQueues.Bind(options.Memory ?? new XdpMemory(options.Device), options.Device, ifindex, switchedOn ?? most, program.GenericReason, isInner: true);
             var gateway = new XdpGateway(options, program, queues, ifindex) { Bypassed = rules, _switchedOn = switchedOn };
             gateway.Serve(tun, ifindex);
             return gateway;
@@ -213,6 +216,7 @@ public sealed class XdpGateway : IDisposable
                 }
             }
 
+            _ = _program.TakeUpTo(_queues.LargestChain);
             _watch.Start();
         }
         catch

@@ -29,6 +29,9 @@ public sealed record XdpOuterOptions(string Device, uint Mark)
     /// <summary>Gets what gives the peers whose datagrams the card is to steer; null leaves the card alone.</summary>
     public Func<IReadOnlyList<Peer>>? SteerInCard { get; init; }
 
+    /// <summary>Gets the memory that both sides take their frames from; one of its own where left out.</summary>
+    public XdpMemory? Memory { get; init; }
+
     /// <summary>
     /// Gets what is told once, from another thread, that this side should be closed: why, and in which words. Until it is, datagrams
     /// go by it as far as they can.
@@ -100,10 +103,14 @@ public sealed unsafe partial class XdpOuter : IDisposable
     public string? ModeReason => _queues.ModeReason;
 
     /// <summary>Gets what else people should know of this side, a sentence each.</summary>
-    public IReadOnlyList<string> Notes => [.. new[] { _queues.PagesReason, _queues.RedirectsReason, _ownersNote, _busyPolling?.Problem }.OfType<string>()];
+    public IReadOnlyList<string> Notes =>
+        [.. new[] { _queues.PagesReason, _queues.ChainsReason, ChainsNote, _queues.RedirectsReason, _ownersNote, SumsNote, _busyPolling?.Problem }.OfType<string>()];
 
     /// <summary>Gets how many queues are bound.</summary>
     public int Queues => _queues.All.Count;
+
+    /// <summary>Gets a value indicating whether the device finishes the checksums of datagrams, because its driver offers it (netdev generic netlink).</summary>
+    public bool DeviceSums => _queues.All[0].DeviceSums;
 
     /// <summary>Gets the ports, one for each worker.</summary>
     public IReadOnlyList<IPort> Ports { get; private set; } = [];
@@ -128,13 +135,15 @@ public sealed unsafe partial class XdpOuter : IDisposable
         try
         {
             int? switchedOn = SwitchedOn(ifindex);
-            queues = XdpQueues.Bind(options.Device, ifindex, switchedOn ?? most, program.GenericReason, "use the UDP port");
+            queues = XdpQueues.Bind(
+                options.Memory ?? new XdpMemory(options.Device), options.Device, ifindex, switchedOn ?? most, program.GenericReason, isInner: false);
             outer = new XdpOuter(options, program, queues, sockets.Port, ifindex) { _switchedOn = switchedOn };
             if (options.BusyPoll > 0)
             {
                 outer._busyPolling = BusyPolling.Begin(options.Device, options.BusyPoll, queues.All, options.RuntimeDirectory);
             }
 
+            outer.LetDeviceSum(NetdevFeatures.Of(ifindex).SumsChecksums);
             outer._health = new XdpHealth(outer.Queues);
             outer._paths = new PathFinder(options.Device, ifindex, sockets.Port, options.Mark, outer.Listen, outer.EachSecond, outer.Lose);
             outer.MakePorts(sockets);
@@ -223,6 +232,21 @@ public sealed unsafe partial class XdpOuter : IDisposable
         _channels.Dispose();
     }
 
+    // A worker's further sockets take frames of one chunk alone.
+    private string? ChainsNote => _guests.Count > 0 && _queues.LargestChain > 0 ? $"Frames of {Device} larger than a chunk go by the kernel while there are several workers." : null;
+
+    private string? SumsNote => DeviceSums ? $"{Device} finishes the checksums of datagrams." : null;
+
+    /// <summary>Chooses who finishes the checksums of datagrams.</summary>
+    /// <param name="offered">Whether the driver offers it; then the device does, where the kernel takes metadata.</param>
+    internal void LetDeviceSum(bool offered)
+    {
+        foreach (XdpQueue queue in _queues.All)
+        {
+            queue.DeviceSums = offered && queue.Socket.MetadataSize > 0;
+        }
+    }
+
     internal static int? SwitchedOn(int ifindex)
     {
         using var channels = new EthtoolChannels();
@@ -262,6 +286,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
         }
 
         ServeGuests();
+        _ = _program.TakeUpTo(_guests.Count > 0 ? 0 : _queues.LargestChain);
         BeginDrops();
         _paths.Start();
         Flows?.Start();

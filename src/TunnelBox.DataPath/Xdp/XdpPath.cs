@@ -25,6 +25,7 @@ internal sealed unsafe class XdpPath
     private readonly int _largest = -1;
     private readonly bool _isIPv6;
     private readonly ulong _pseudoSum;
+    private readonly ulong _seed;
     private readonly ulong _headerSum;
     private int _used;
 
@@ -44,7 +45,7 @@ internal sealed unsafe class XdpPath
         int ip = FrameReader.EthernetSize;
         int udp = ip + (_isIPv6 ? FrameReader.IPv6Size : FrameReader.IPv4Size);
         HeaderSize = udp + FrameReader.UdpSize;
-        _largest = Math.Min(XdpQueue.LargestPayload, known.Mtu - (HeaderSize - FrameReader.EthernetSize));
+        _largest = known.Mtu - (HeaderSize - FrameReader.EthernetSize);
         Span<byte> frame = _template.AsSpan(Room - HeaderSize);
         Span<byte> mac = stackalloc byte[8];
         BinaryPrimitives.WriteUInt64BigEndian(mac, known.NextMac);
@@ -80,6 +81,7 @@ internal sealed unsafe class XdpPath
 
             // The pseudo header (RFC 768, RFC 8200 section 8.1) but for the length, and the ports.
             _pseudoSum = Checksum.Sum(addresses, (int)(headers + udp + 4 - addresses), BinaryPrimitives.ReverseEndianness((ushort)FrameReader.Udp));
+            _seed = Checksum.Sum(addresses, (int)(headers + udp - addresses), BinaryPrimitives.ReverseEndianness((ushort)FrameReader.Udp));
         }
     }
 
@@ -114,16 +116,47 @@ internal sealed unsafe class XdpPath
     /// <param name="length">Its bytes.</param>
     /// <param name="tos">Type of service or traffic class.</param>
     /// <param name="identification">IPv4's identification, since the packet may be broken up on its way.</param>
-    public void Build(byte* to, byte* from, int length, byte tos, ushort identification)
+    public void Build(byte* to, byte* from, int length, byte tos, ushort identification) =>
+        Finish(to, length, Checksum.CopyAndSum(to, from, length, Begin(length)), tos, identification);
+
+    /// <summary>The sum that the payload is to be added to, before <see cref="Finish"/>.</summary>
+    /// <param name="length">Bytes of the payload.</param>
+    /// <returns>The sum of the pseudo header and the UDP header.</returns>
+    public ulong Begin(int length)
+    {
+        ushort wireLength = BinaryPrimitives.ReverseEndianness((ushort)(length + FrameReader.UdpSize));
+        return _pseudoSum + wireLength + wireLength;
+    }
+
+    /// <summary>Puts the headers before a payload that is in its place.</summary>
+    /// <param name="to">The payload, or the first piece of it; <see cref="Room"/> bytes before it are written.</param>
+    /// <param name="length">Its bytes.</param>
+    /// <param name="sum">What <see cref="Begin"/> gave, and the payload's sum.</param>
+    /// <param name="tos">Type of service or traffic class.</param>
+    /// <param name="identification">IPv4's identification.</param>
+    public void Finish(byte* to, int length, ulong sum, byte tos, ushort identification)
+    {
+        ushort checksum = (ushort)~Checksum.Fold(sum);
+        Write(to, length, checksum == 0 ? (ushort)0xFFFF : checksum, tos, identification);
+    }
+
+    /// <summary>Puts the headers before a payload whose checksum the device finishes: in its place stands the pseudo header's sum.</summary>
+    /// <param name="to">The payload, or the first piece of it; <see cref="Room"/> bytes before it are written.</param>
+    /// <param name="length">Its bytes.</param>
+    /// <param name="tos">Type of service or traffic class.</param>
+    /// <param name="identification">IPv4's identification.</param>
+    public void FinishForDevice(byte* to, int length, byte tos, ushort identification) =>
+        Write(to, length, Checksum.Fold(_seed + BinaryPrimitives.ReverseEndianness((ushort)(length + FrameReader.UdpSize))), tos, identification);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Write(byte* to, int length, ushort checksum, byte tos, ushort identification)
     {
         Vector512.LoadUnsafe(ref _template[0]).Store(to - Room);
         ushort wireLength = BinaryPrimitives.ReverseEndianness((ushort)(length + FrameReader.UdpSize));
-        ulong sum = Checksum.CopyAndSum(to, from, length, _pseudoSum + wireLength + wireLength);
-        ushort checksum = (ushort)~Checksum.Fold(sum);
         byte* udp = to - FrameReader.UdpSize;
 
         // Length and checksum in one store.
-        Unsafe.WriteUnaligned(udp + 4, wireLength | ((uint)(checksum == 0 ? (ushort)0xFFFF : checksum) << 16));
+        Unsafe.WriteUnaligned(udp + 4, wireLength | ((uint)checksum << 16));
         if (_isIPv6)
         {
             byte* ip = udp - FrameReader.IPv6Size;

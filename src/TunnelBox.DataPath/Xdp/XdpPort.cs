@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using TunnelBox.DataPath.Steering;
 using TunnelBox.DataPath.Udp;
+using TunnelBox.Linux.Libc;
 using TunnelBox.Protocol;
 using TunnelBox.Visibility;
 
@@ -15,6 +17,8 @@ internal sealed unsafe class XdpPort : IPort
 {
     /// <summary>A busy XDP queue must not starve the sockets, and asking them costs two system calls.</summary>
     private const int SocketsEvery = 16;
+
+    private const int ChecksumInUdp = 6;
 
     private readonly UdpPort _udp;
     private readonly XdpQueue[] _queues;
@@ -131,7 +135,7 @@ internal sealed unsafe class XdpPort : IPort
             guest.Recycle();
         }
 
-        TakeIn(burst);
+        TakeIn(burst, isMore: false);
 
         if (burst.Count > before && burst.HasHints)
         {
@@ -154,7 +158,7 @@ internal sealed unsafe class XdpPort : IPort
     {
         ArgumentNullException.ThrowIfNull(burst);
         _turn++;
-        TakeIn(burst);
+        TakeIn(burst, isMore: true);
         return burst.Count;
     }
 
@@ -207,7 +211,7 @@ internal sealed unsafe class XdpPort : IPort
     }
 
     // Each queue is the first one in its turn.
-    private void TakeIn(Burst burst)
+    private void TakeIn(Burst burst, bool isMore)
     {
         int sockets = _queues.Length + _guests.Length;
         int at = sockets > 1 ? (_turn & 0xFFFF) % sockets : 0;
@@ -215,7 +219,7 @@ internal sealed unsafe class XdpPort : IPort
         {
             if (at < _queues.Length)
             {
-                _queues[at].Receive(burst);
+                _queues[at].Receive(burst, isMore);
             }
             else
             {
@@ -255,24 +259,97 @@ internal sealed unsafe class XdpPort : IPort
 
     private bool Put(XdpQueue queue, XdpPath path, Burst burst, int index, ref bool waited)
     {
-        byte* to = queue.Take(out ulong chunk);
-        if (to is null && !waited)
+        int length = burst.Length[index];
+        int pieces = queue.Pieces(length);
+        if (pieces == 0 || !queue.HasFree(pieces, ref waited))
         {
-            // Every frame is under way: the kernel gets a moment, then the packets go by the socket.
-            waited = true;
-            queue.AwaitFrame();
-            to = queue.Take(out chunk);
-        }
-
-        if (to is null)
-        {
+            // Larger than frames are, or every frame is under way: the packet goes by the socket.
             return false;
         }
 
-        int length = burst.Length[index];
-        path.Build(to, (byte*)burst.Data[index], length, burst.Ecn[index], _identification++);
-        queue.Add(chunk, path.HeaderSize, length);
+        byte* data = (byte*)burst.Data[index];
+        byte ecn = burst.Ecn[index];
+        ushort identification = _identification++;
+        if (pieces > 1)
+        {
+            PutInPieces(queue, path, data, length, ecn, identification);
+        }
+        else if (length >= XdpQueue.WorthTakingOver && queue.TryTakeOver(burst, index))
+        {
+            uint options = Finish(queue, path, data, length, ecn, identification);
+            queue.AddTakenOver(data, path.HeaderSize, length, options);
+        }
+        else
+        {
+            byte* to = queue.Take(out ulong chunk);
+            uint options = 0;
+            if (queue.DeviceSums)
+            {
+                Unsafe.CopyBlockUnaligned(to, data, (uint)length);
+                options = Finish(queue, path, to, length, ecn, identification);
+            }
+            else
+            {
+                path.Build(to, data, length, ecn, identification);
+            }
+
+            queue.Add(chunk, path.HeaderSize, length, options);
+        }
+
         burst.Verdict[index] = Verdict.Done;
         return true;
+    }
+
+    private static uint Finish(XdpQueue queue, XdpPath path, byte* to, int length, byte ecn, ushort identification)
+    {
+        if (!queue.DeviceSums)
+        {
+            path.Finish(to, length, Checksum.Sum(to, length, path.Begin(length)), ecn, identification);
+            return 0;
+        }
+
+        path.FinishForDevice(to, length, ecn, identification);
+        return AskForChecksum(to, path);
+    }
+
+    private static uint AskForChecksum(byte* to, XdpPath path) =>
+        XdpQueue.AskForChecksum(to - path.HeaderSize, path.HeaderSize - FrameReader.UdpSize, ChecksumInUdp);
+
+    // All pieces but the last have an even number of bytes, so their sums can be added.
+    private static void PutInPieces(XdpQueue queue, XdpPath path, byte* data, int length, byte ecn, ushort identification)
+    {
+        byte* first = queue.Take(out ulong chunk);
+        byte* to = first;
+        ulong sum = path.Begin(length);
+        int header = path.HeaderSize;
+        uint metadata = queue.DeviceSums ? Definitions.XDP_TX_METADATA : 0;
+        for (int done = 0; done < length;)
+        {
+            int bytes = Math.Min(length - done, XdpQueue.LargestPayload);
+            if (queue.DeviceSums)
+            {
+                Unsafe.CopyBlockUnaligned(to, data + done, (uint)bytes);
+            }
+            else
+            {
+                sum = Checksum.CopyAndSum(to, data + done, bytes, sum);
+            }
+
+            done += bytes;
+            queue.Add(chunk, header, bytes, metadata | (done < length ? Definitions.XDP_PKT_CONTD : 0));
+            header = 0;
+            metadata = 0;
+            to = done < length ? queue.Take(out chunk) : null;
+        }
+
+        if (queue.DeviceSums)
+        {
+            path.FinishForDevice(first, length, ecn, identification);
+            _ = AskForChecksum(first, path);
+        }
+        else
+        {
+            path.Finish(first, length, sum, ecn, identification);
+        }
     }
 }

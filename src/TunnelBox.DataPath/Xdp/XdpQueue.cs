@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using TunnelBox.Linux.Libc;
+using TunnelBox.Visibility;
 
 namespace TunnelBox.DataPath.Xdp;
 
@@ -6,47 +8,65 @@ namespace TunnelBox.DataPath.Xdp;
 /// One queue of a device with its own frames: those to receive into go round between the fill and the RX ring, those to
 /// transmit between the TX and the completion ring, so that none of either kind can run out for the other's sake.
 /// </summary>
-internal sealed unsafe class XdpQueue : IDisposable
+internal sealed unsafe partial class XdpQueue : IDisposable
 {
     /// <summary>Where a datagram's payload lies in a frame to be transmitted: behind room for the headers, on a cache line.</summary>
     public const int PayloadOffset = 128;
 
-    /// <summary>Largest payload that fits into a frame.</summary>
+    /// <summary>Largest payload that fits into a frame of one chunk.</summary>
     public const int LargestPayload = Arena.ChunkSize - PayloadOffset;
 
-    private const int KickAttempts = 8;
+    /// <summary>Bytes from which on taking a frame over costs less than copying its packet.</summary>
+    public const int WorthTakingOver = 256;
+
+    private const ulong LastByte = Arena.ChunkSize - Burst.Tailroom;
 
     private readonly Arena _arena;
     private readonly XdpSocket _socket;
+    private readonly FrameChains? _chains;
+    private readonly byte _owner;
     private readonly int _ifindex;
     private readonly ulong[] _free;
-    private readonly ulong[] _held = new ulong[Burst.Capacity];
+    private readonly ulong[] _held;
     private readonly int _receiveFrames;
     private int _freeCount;
     private int _heldCount;
     private uint _added;
     private int _sendError;
     private long _refused;
+    private long _direct;
+    private long _copied;
     private bool _stalled;
 
-    /// <summary>Takes a bound socket and the frames of its own; the first half of them the socket has offered the kernel to receive into.</summary>
+    /// <summary>Takes a bound socket and the frames of its own; those to receive into the socket has offered the kernel.</summary>
     /// <param name="arena">The memory.</param>
     /// <param name="socket">The socket, owned from now on.</param>
     /// <param name="ifindex">The device: where received datagrams say they arrived.</param>
-    /// <param name="firstChunk">The first chunk that is its own.</param>
-    /// <param name="frames">Frames of each kind, at most the entries of a ring; so twice as many chunks.</param>
-    public XdpQueue(Arena arena, XdpSocket socket, int ifindex, int firstChunk, int frames)
+    /// <param name="frames">Its frames, rented from the memory; of each kind at most the entries of a ring.</param>
+    public XdpQueue(Arena arena, XdpSocket socket, int ifindex, FrameSet frames)
     {
         _arena = arena;
         _socket = socket;
         _ifindex = ifindex;
-        _receiveFrames = frames;
-        _free = new ulong[frames];
-        for (int i = 0; i < frames; i++)
-        {
-            _free[_freeCount++] = (ulong)(firstChunk + frames + i) * Arena.ChunkSize;
-        }
+        _owner = frames.Owner;
+        _receiveFrames = frames.OfEach;
+        _free = frames.Transmitting.ToArray();
+        _freeCount = _free.Length;
+
+        // What the kernel gives beyond all that it was given is not believed.
+        _held = new ulong[_receiveFrames];
+        _chains = socket.TakesChains ? new FrameChains() : null;
+        arena.Name(_owner, this);
     }
+
+    /// <summary>Gets by which name frames in several chunks are dropped that have no end or are too large.</summary>
+    public DropReason BadChain { get; init; } = DropReason.InXdpBadChain;
+
+    /// <summary>Gets or sets a value indicating whether the device finishes the checksums of datagrams.</summary>
+    public bool DeviceSums { get; set; }
+
+    /// <summary>Gets how many frames can be taken to be filled.</summary>
+    public int Free => _freeCount;
 
     /// <summary>Gets the socket.</summary>
     public XdpSocket Socket => _socket;
@@ -101,6 +121,8 @@ internal sealed unsafe class XdpQueue : IDisposable
     {
         ModeReason = _socket.ModeReason,
         Statistics = ReadStatistics(),
+        Direct = Volatile.Read(ref _direct),
+        Copied = Volatile.Read(ref _copied),
     };
 
     /// <summary>Reads what the kernel dropped at this queue's sockets; from any thread.</summary>
@@ -157,154 +179,115 @@ internal sealed unsafe class XdpQueue : IDisposable
 
     /// <summary>Appends received datagrams to a burst; to be called after <see cref="Recycle"/>.</summary>
     /// <param name="burst">A burst that may have room.</param>
-    public void Receive(Burst burst)
+    /// <param name="isMore">Whether what was handed out since <see cref="Recycle"/> must stay valid.</param>
+    public void Receive(Burst burst, bool isMore = false)
     {
         int first = burst.Count;
-        ReceiveFrames(burst);
+        ReceiveFrames(burst, isMore);
         for (int i = first; i < burst.Count; i++)
         {
-            int room = (int)(burst.Data[i] & (Arena.ChunkSize - 1));
-            FrameReader.Read(burst, i, (byte*)burst.Data[i], room, burst.Length[i], _ifindex);
+            if (burst.Verdict[i] == Verdict.Continue)
+            {
+                int room = (int)(burst.Data[i] & (Arena.ChunkSize - 1));
+                FrameReader.Read(burst, i, (byte*)burst.Data[i], room, burst.Length[i], _ifindex);
+            }
+            else
+            {
+                burst.Ecn[i] = 0;
+                burst.From[i] = default;
+                burst.To[i] = default;
+            }
         }
     }
 
     /// <summary>Appends received frames to a burst as they are, Ethernet header first; to be called after <see cref="Recycle"/>.</summary>
     /// <param name="burst">A burst that may have room.</param>
-    public void ReceiveFrames(Burst burst)
+    /// <param name="isMore">As with <see cref="Receive"/>.</param>
+    public void ReceiveFrames(Burst burst, bool isMore = false)
     {
+        // What several bursts hold must leave the kernel enough to receive into.
+        int most = isMore ? _held.Length / 4 : _held.Length;
         XdpRing ring = _socket.Receive;
-        int count = (int)Math.Min(ring.Ready, (uint)Math.Min(Burst.Capacity - burst.Count, Burst.Capacity - _heldCount));
-        for (int i = 0; i < count; i++)
+        uint ready = ring.Ready;
+        uint at = 0;
+        int owner = _owner << 16;
+        burst.HasFrames |= ready > 0;
+        while (at < ready && burst.Count < Burst.Capacity && _heldCount < most)
         {
-            xdp_desc frame = ring.Descriptor((uint)i);
+            xdp_desc frame = ring.Descriptor(at);
+            bool isCopied = (frame.options & Definitions.XDP_PKT_CONTD) != 0 || (_chains is not null && (frame.addr & (Arena.ChunkSize - 1)) + frame.len > LastByte);
+            if (isCopied && isMore)
+            {
+                // Where such frames are put together there is room for one burst's.
+                break;
+            }
+
             int index = burst.Count++;
+            if (isCopied)
+            {
+                // In pieces, or without room behind it for what sealing appends.
+                at += PutTogether(burst, index, ring, at, ready);
+                continue;
+            }
+
+            at++;
             _held[_heldCount++] = frame.addr & ~(ulong)(Arena.ChunkSize - 1);
 
             // What the kernel names and is not in the memory is a frame without a header.
             bool isHeld = _arena.Holds(frame.addr, frame.len);
             burst.Data[index] = (nint)(_arena.Address + (isHeld ? frame.addr : 0));
             burst.Length[index] = isHeld ? (int)frame.len : 0;
+            burst.Frame[index] = owner | _heldCount;
         }
 
-        ring.Release((uint)count);
-    }
-
-    /// <summary>Takes the frames back that were transmitted.</summary>
-    public void Reclaim()
-    {
-        XdpRing done = _socket.Completion;
-        uint count = done.Ready;
-        _stalled &= count == 0;
-        ulong[] free = _free;
-        int at = _freeCount;
-        for (uint i = 0; i < count && (uint)at < (uint)free.Length; i++)
-        {
-            free[at++] = done.Frame(i) & ~(ulong)(Arena.ChunkSize - 1);
-        }
-
-        _freeCount = at;
-        done.Release(count);
-    }
-
-    /// <summary>Takes a frame to fill.</summary>
-    /// <param name="chunk">The frame, for <see cref="Add"/>.</param>
-    /// <returns>Where its payload is to go, or null when none is free.</returns>
-    public byte* Take(out ulong chunk)
-    {
-        if (_freeCount == 0)
-        {
-            chunk = 0;
-            return null;
-        }
-
-        chunk = _free[--_freeCount];
-        return _arena.Address + chunk + PayloadOffset;
-    }
-
-    /// <summary>Gives the kernel a moment to transmit what was added, since every frame is under way.</summary>
-    public void AwaitFrame()
-    {
-        Flush();
-        Wait();
-    }
-
-    /// <summary>Gives back a frame that was taken and is not needed.</summary>
-    /// <param name="chunk">The frame.</param>
-    public void PutBack(ulong chunk) => _free[_freeCount++] = chunk;
-
-    /// <summary>Puts a filled frame into the TX ring; <see cref="Flush"/> shows it to the kernel.</summary>
-    /// <param name="chunk">The frame.</param>
-    /// <param name="header">Bytes before the payload's place.</param>
-    /// <param name="payload">Bytes from there on.</param>
-    public void Add(ulong chunk, int header, int payload)
-    {
-        ref xdp_desc frame = ref _socket.Transmit.Descriptor(_added++);
-        frame.addr = chunk + PayloadOffset - (uint)header;
-        frame.len = (uint)(header + payload);
-        frame.options = 0;
-    }
-
-    /// <summary>Has the kernel transmit what was added.</summary>
-    public void Flush()
-    {
-        if (_added > 0)
-        {
-            _socket.Transmit.Submit(_added);
-            _added = 0;
-        }
-
-        Kick();
-    }
-
-    /// <summary>Has the kernel go on with what it left in the TX ring.</summary>
-    public void Kick()
-    {
-        XdpRing ring = _socket.Transmit;
-        uint left = ring.Used;
-        for (int attempt = 0; attempt < KickAttempts && left > 0 && ring.NeedsWakeup; attempt++)
-        {
-            int error = _socket.Kick();
-            uint before = left;
-            left = ring.Used;
-            if (error == -Definitions.EBUSY && _socket.Mode != XdpMode.ZeroCopy)
-            {
-                // In copy mode this says that one frame was taken and the device dropped it (__xsk_generic_xmit of net/xdp/xsk.c).
-                Volatile.Write(ref _refused, _refused + 1);
-            }
-
-            bool passing = error is >= 0 or -Definitions.EAGAIN or -Definitions.EBUSY or -Definitions.ENOBUFS or -Definitions.ENETDOWN;
-            Volatile.Write(ref _sendError, passing ? 0 : error);
-            if (!passing)
-            {
-                return;
-            }
-
-            if (left == before)
-            {
-                // No progress: the socket's buffer or the device is full.
-                if (attempt > 0)
-                {
-                    return;
-                }
-
-                Wait();
-            }
-        }
+        ring.Release(at);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _socket.Dispose();
-
-    // A moment that brought no frame back is not given again before one came: a device that does not transmit must not stop the
-    // worker, which also receives.
-    private void Wait()
+    public void Dispose()
     {
-        if (!_stalled)
+        _socket.Dispose();
+        _chains?.Dispose();
+        _arena.Return(_owner, _socket.Mode == XdpMode.ZeroCopy);
+    }
+
+    // The kernel shows only whole frames, so one whose end is not there has none. Its chunks go back with the others.
+    private uint PutTogether(Burst burst, int index, XdpRing ring, uint at, uint ready)
+    {
+        byte* frame = _chains is null ? null : _chains.Begin(index);
+        int length = 0;
+        bool fits = frame is not null;
+        bool isWhole = false;
+        uint pieces = 0;
+        while (!isWhole && at + pieces < ready && _heldCount < _held.Length)
         {
-            _stalled = true;
-            _socket.WaitWritable();
+            xdp_desc piece = ring.Descriptor(at + pieces);
+            _held[_heldCount++] = piece.addr & ~(ulong)(Arena.ChunkSize - 1);
+            fits = fits && FrameChains.Takes(_arena, in piece, (int)pieces, length);
+            if (fits)
+            {
+                byte* from = _arena.Address + piece.addr;
+                if (pieces == 0)
+                {
+                    FrameChains.TakeHints(frame, from, (int)(piece.addr & (Arena.ChunkSize - 1)));
+                }
+
+                Unsafe.CopyBlockUnaligned(frame + length, from, piece.len);
+                length += (int)piece.len;
+            }
+
+            pieces++;
+            isWhole = (piece.options & Definitions.XDP_PKT_CONTD) == 0;
         }
 
-        Reclaim();
+        burst.Data[index] = (nint)(frame is null ? _arena.Address : frame);
+        burst.Length[index] = length;
+        burst.Frame[index] = 0;
+        if (!fits || !isWhole)
+        {
+            burst.Drop(index, BadChain);
+        }
+
+        return pieces;
     }
 }

@@ -25,6 +25,12 @@ public readonly record struct XdpQueueState(
     /// <summary>Gets why the mode is no better one, a sentence's end; null where it is the best.</summary>
     public string? ModeReason { get; init; }
 
+    /// <summary>Gets how many frames were transmitted from where they had been received: no packet was copied.</summary>
+    public long Direct { get; init; }
+
+    /// <summary>Gets how many frames packets were copied into to be transmitted.</summary>
+    public long Copied { get; init; }
+
     /// <summary>Gets what the kernel counted at the socket (XDP_STATISTICS).</summary>
     public xdp_statistics Statistics { get; init; }
 }

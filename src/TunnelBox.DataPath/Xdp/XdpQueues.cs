@@ -14,14 +14,21 @@ internal sealed class XdpQueues : IDisposable
     private const int FewestFrames = 256;
     private const int AllFrames = 8192;
 
-    private readonly Arena _arena;
+    private readonly XdpMemory _memory;
+    private readonly string _device;
     private readonly List<XdpQueue> _queues = [];
     private readonly xdp_statistics[] _counted = new xdp_statistics[Most];
     private readonly long[] _refused = new long[Most];
     private RedirectFailures? _redirects;
     private long _failedRedirects;
 
-    private XdpQueues(Arena arena) => _arena = arena;
+    private Arena? _arena;
+
+    private XdpQueues(XdpMemory memory, string device)
+    {
+        _memory = memory;
+        _device = device;
+    }
 
     /// <summary>Gets the queues.</summary>
     public IReadOnlyList<XdpQueue> All => _queues;
@@ -33,7 +40,15 @@ internal sealed class XdpQueues : IDisposable
     public string? ModeReason => _queues[0].Socket.ModeReason;
 
     /// <summary>Gets why the frames lie in ordinary pages, a sentence; null where they lie in huge ones.</summary>
-    public string? PagesReason => _arena.PagesReason;
+    public string? PagesReason => _arena?.PagesReason;
+
+    /// <summary>Gets the largest frame in bytes that is taken in several chunks; 0 where none is.</summary>
+    public int LargestChain => _queues[0].Socket.TakesChains ? FrameChains.LargestFrame : 0;
+
+    /// <summary>Gets why frames beyond one chunk are left to the kernel, a sentence; null where they are taken.</summary>
+    public string? ChainsReason => _queues[0].Socket.ChainsReason is { } reason
+        ? $"Frames of {_device} larger than a chunk go by the kernel, since frames in several chunks cannot be had: {reason}."
+        : null;
 
     /// <summary>Gets why redirects that fail are not counted, a sentence; null where they are.</summary>
     public string? RedirectsReason => _redirects?.Problem;
@@ -45,54 +60,48 @@ internal sealed class XdpQueues : IDisposable
     public bool IsIdle => _queues.TrueForAll(queue => queue.IsIdle);
 
     /// <summary>Binds a socket to every queue of a device in the calling thread's network namespace.</summary>
+    /// <param name="memory">Where the frames are to lie.</param>
     /// <param name="device">The device's name, for messages.</param>
     /// <param name="ifindex">The device.</param>
     /// <param name="most">How many queues to bind at most; fewer are bound where fewer are switched on.</param>
     /// <param name="genericReason">Why the program runs in generic mode, or null when the driver runs it.</param>
-    /// <param name="instead">What to do instead, for messages: "use the UDP port".</param>
+    /// <param name="isInner">Whether the device is on the inner side.</param>
+    /// <param name="chains">Whether frames are to take several chunks where the kernel and the driver can do that.</param>
     /// <returns>The queues.</returns>
     /// <exception cref="PortException">They cannot be had: one sentence says why.</exception>
-    public static XdpQueues Bind(string device, int ifindex, int most, string? genericReason, string instead)
+    public static XdpQueues Bind(XdpMemory memory, string device, int ifindex, int most, string? genericReason, bool isInner, bool chains = true)
     {
         most = Math.Min(most, Most);
-        int frames = Math.Clamp(AllFrames / most, FewestFrames, MostFrames);
-        var made = new XdpQueues(Arena.Map(2 * frames * most));
-        List<XdpSocket> sockets = [];
+        var made = new XdpQueues(memory, device);
         try
         {
-            while (sockets.Count < most)
+            made._arena = memory.Enter(device, ChunksFor(most));
+            if (made.BindAll(made._arena, ifindex, most, genericReason, isInner, chains) is { } refused)
             {
-                XdpSocket? socket = XdpSocket.Open(
-                    made._arena, device, ifindex, (uint)sockets.Count, sockets.FirstOrDefault(), (uint)frames, genericReason, out int error, out string problem,
-                    sockets.Count * 2 * frames);
-                if (socket is not null)
+                // What one side alone needs may still be allowed.
+                made._arena = refused.Errno == Definitions.ENOBUFS && memory.EnterAlone(device, made._arena, ChunksFor(most)) is { } own ? own : throw refused;
+                if (made.BindAll(own, ifindex, most, genericReason, isInner, chains) is { } again)
                 {
-                    sockets.Add(socket);
+                    throw again;
                 }
-                else if (sockets.Count > 0 && error == -Definitions.EINVAL)
-                {
-                    // It could have more queues than are switched on now.
-                    break;
-                }
-                else
-                {
-                    throw new PortException(problem.Replace("use the UDP port", instead, StringComparison.Ordinal), error);
-                }
-            }
-
-            for (int i = 0; i < sockets.Count; i++)
-            {
-                made._queues.Add(new XdpQueue(made._arena, sockets[i], ifindex, i * 2 * frames, frames));
             }
 
             return made;
         }
         catch
         {
-            sockets.ForEach(socket => socket.Dispose());
-            made._arena.Dispose();
+            made.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Tells how many chunks a device's frames need.</summary>
+    /// <param name="queues">How many queues it has.</param>
+    /// <returns>Chunks.</returns>
+    public static int ChunksFor(int queues)
+    {
+        queues = Math.Min(queues, Most);
+        return 2 * FramesFor(queues) * queues;
     }
 
     /// <summary>Demands that a device can have frames of its own taken.</summary>
@@ -146,6 +155,41 @@ internal sealed class XdpQueues : IDisposable
     {
         _redirects?.Dispose();
         _queues.ForEach(queue => queue.Dispose());
-        _arena.Dispose();
+        if (_arena is not null)
+        {
+            _memory.Leave(_device, _arena);
+            _arena = null;
+        }
+    }
+
+    private static int FramesFor(int queues) => Math.Clamp(AllFrames / queues, FewestFrames, MostFrames);
+
+    private PortException? BindAll(Arena arena, int ifindex, int most, string? genericReason, bool isInner, bool chains)
+    {
+        int frames = FramesFor(most);
+        while (_queues.Count < most)
+        {
+            if (arena.Rent(frames) is not { } rented)
+            {
+                return new PortException($"no XDP on {_device}: its memory has no frames left; use the {(isInner ? "TUN" : "UDP")} port", -Definitions.ENOMEM);
+            }
+
+            XdpSocket? socket = XdpSocket.Open(
+                arena, _device, ifindex, (uint)_queues.Count, _queues.FirstOrDefault()?.Socket, (uint)frames, genericReason, out int error, out string problem,
+                rented.Receiving, chains);
+            if (socket is null)
+            {
+                arena.Return(rented.Owner, byCard: false);
+
+                // EINVAL: it could have more queues than are switched on now.
+                return _queues.Count > 0 && error == -Definitions.EINVAL
+                    ? null
+                    : new PortException(isInner ? problem.Replace("use the UDP port", "use the TUN port", StringComparison.Ordinal) : problem, error);
+            }
+
+            _queues.Add(new XdpQueue(arena, socket, ifindex, rented) { BadChain = isInner ? DropReason.OutXdpBadChain : DropReason.InXdpBadChain });
+        }
+
+        return null;
     }
 }

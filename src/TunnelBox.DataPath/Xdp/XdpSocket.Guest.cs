@@ -21,7 +21,7 @@ internal sealed unsafe partial class XdpSocket
             return null;
         }
 
-        var socket = new XdpSocket(new FileDescriptor(fd), home.Device, home.Queue) { Mode = home.Mode, ModeReason = home.ModeReason };
+        var socket = new XdpSocket(new FileDescriptor(fd), home.Device, home.Queue, ifindex, null) { Mode = home.Mode, ModeReason = home.ModeReason };
         error = socket.MapReceive(BitOperations.RoundUpToPowerOf2(entries));
         error = error < 0 ? error : socket.Bind(ifindex, Definitions.XDP_SHARED_UMEM, home.Descriptor);
         if (error == 0)

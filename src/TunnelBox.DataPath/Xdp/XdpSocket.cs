@@ -1,5 +1,6 @@
 using System.Numerics;
 using TunnelBox.Linux.Libc;
+using TunnelBox.Linux.Netlink;
 
 namespace TunnelBox.DataPath.Xdp;
 
@@ -26,10 +27,14 @@ internal sealed unsafe partial class XdpSocket : IDisposable
     private const int BindAttempts = 20;
     private const int BindPause = 10;
     private readonly FileDescriptor _descriptor;
+    private readonly int _ifindex;
+    private readonly Arena? _arena;
 
-    private XdpSocket(FileDescriptor descriptor, string device, uint queue)
+    private XdpSocket(FileDescriptor descriptor, string device, uint queue, int ifindex, Arena? arena)
     {
         _descriptor = descriptor;
+        _ifindex = ifindex;
+        _arena = arena;
         Device = device;
         Queue = queue;
     }
@@ -61,61 +66,78 @@ internal sealed unsafe partial class XdpSocket : IDisposable
     /// <summary>Gets the ring of frames to transmit.</summary>
     public XdpRing Transmit { get; private set; } = null!;
 
+    /// <summary>Gets a value indicating whether a frame may take several chunks.</summary>
+    public bool TakesChains { get; private set; }
+
+    /// <summary>Gets why a frame may not take several chunks, a sentence's end; null where it may, or nobody asked.</summary>
+    public string? ChainsReason { get; private set; }
+
+    /// <summary>Gets a value indicating whether this socket registered its memory; it was lent by another one where not.</summary>
+    public bool HasRegistered { get; private set; }
+
+    /// <summary>Gets the bytes before each frame to transmit where metadata may stand; 0 where the kernel knows of none.</summary>
+    public int MetadataSize { get; private set; }
+
     /// <summary>Opens and binds a socket.</summary>
-    /// <param name="arena">The memory.</param>
+    /// <param name="arena">The memory: lent by a socket that has it in the same mode, else registered.</param>
     /// <param name="device">The device's name, for messages.</param>
     /// <param name="ifindex">The device, in the calling thread's network namespace.</param>
     /// <param name="queue">Its queue.</param>
-    /// <param name="lender">A bound socket of the same device that has registered the memory, or null to register it.</param>
+    /// <param name="first">A bound socket of the same device, whose mode this one is to have; null for the device's first.</param>
     /// <param name="entries">Entries of each ring.</param>
     /// <param name="genericReason">Why the program runs in generic mode, or null when the driver runs it.</param>
     /// <param name="error">0, or −errno of what failed: EINVAL of a queue that the device does not have.</param>
     /// <param name="problem">What failed, one sentence.</param>
-    /// <param name="firstChunk">The first of <paramref name="entries"/> chunks to receive into, which the kernel has from the start; −1 for none.</param>
+    /// <param name="offer">At most <paramref name="entries"/> chunks to receive into, which the kernel has from the start.</param>
+    /// <param name="chains">Whether frames are to take several chunks where the kernel and the driver can do that.</param>
     /// <returns>The socket, or null.</returns>
     public static XdpSocket? Open(
-        Arena arena, string device, int ifindex, uint queue, XdpSocket? lender, uint entries, string? genericReason, out int error, out string problem, int firstChunk = -1)
+        Arena arena, string device, int ifindex, uint queue, XdpSocket? first, uint entries, string? genericReason, out int error, out string problem,
+        ReadOnlySpan<ulong> offer = default, bool chains = true)
     {
-        int fd = LibC.socket(Definitions.AF_XDP, Definitions.SOCK_RAW | Definitions.SOCK_CLOEXEC, 0);
-        error = Math.Min(fd, 0);
-        problem = $"no XDP on {device}: an AF_XDP socket cannot be opened: {Errno.Describe(error)}; the capability CAP_NET_RAW and a kernel with CONFIG_XDP_SOCKETS are needed";
-        if (fd < 0)
+        var place = new Place(arena, device, ifindex, queue, entries);
+        if (first is not null)
         {
-            return null;
-        }
-
-        var socket = new XdpSocket(new FileDescriptor(fd), device, queue);
-        error = lender is null ? socket.Register(arena) : 0;
-        if (error < 0)
-        {
-            problem = error == -Definitions.ENOBUFS
-                ? $"no XDP on {device}: {arena.Length >> 20} MiB for frames exceed RLIMIT_MEMLOCK; raise it, or grant the capability CAP_IPC_LOCK"
-                : $"no XDP on {device}: memory for frames cannot be registered: {Errno.Describe(error)}; use the UDP port";
-        }
-        else if ((error = socket.MapRings(BitOperations.RoundUpToPowerOf2(entries))) < 0)
-        {
-            problem = $"no XDP on {device}: the rings cannot be set up: {Errno.Describe(error)}; use the UDP port";
-        }
-        else if ((error = socket.OfferAndBind(firstChunk, entries, ifindex, lender, genericReason)) < 0)
-        {
-            problem = error == -Definitions.EBUSY
-                ? $"no XDP on {device}: another process holds queue {queue}, or frames of a socket before are still under way; end it, or use the UDP port"
-                : $"no XDP on {device}: queue {queue} cannot be bound: {Errno.Describe(error)}; use the UDP port";
-        }
-        else
-        {
-            // One call transmits a whole burst; older kernels do 32 frames a call.
-            _ = LibC.setsockopt(fd, Definitions.SOL_XDP, Definitions.XDP_MAX_TX_SKB_BUDGET, Burst.Capacity);
-            if (LibC.setsockopt(fd, Definitions.SOL_SOCKET, Definitions.SO_SNDBUFFORCE, SendBuffer) < 0)
+            XdpSocket? next = Open(in place, offer, first, 0, out error, out problem);
+            if (next is not null)
             {
-                _ = LibC.setsockopt(fd, Definitions.SOL_SOCKET, Definitions.SO_SNDBUF, SendBuffer);
+                next.Mode = first.Mode;
+                next.ModeReason = first.ModeReason;
+                arena.Add(next);
             }
 
-            return socket;
+            return next;
         }
 
-        socket.Dispose();
-        return null;
+        string? reason = genericReason;
+        XdpSocket? socket = null;
+        error = 0;
+        problem = string.Empty;
+        if (genericReason is null)
+        {
+            bool several = NetdevFeatures.Of(ifindex).ZeroCopyBuffers > 1;
+            socket = OpenFirst(in place, offer, Definitions.XDP_ZEROCOPY, chains && several, out error, out problem);
+            if (socket is not null)
+            {
+                socket.Mode = XdpMode.ZeroCopy;
+                socket.ChainsReason = chains && !several ? $"the driver of {device} gives none in zero-copy mode" : socket.ChainsReason;
+            }
+
+            reason = $"the driver of {device} {(error == -Definitions.EOPNOTSUPP ? "offers no" : "refuses")} zero-copy: {Errno.Describe(error)}";
+        }
+
+        if (socket is null && (socket = OpenFirst(in place, offer, Definitions.XDP_COPY, chains, out error, out problem)) is not null)
+        {
+            socket.Mode = genericReason is null ? XdpMode.Copy : XdpMode.Generic;
+            socket.ModeReason = reason;
+        }
+
+        if (socket is not null)
+        {
+            arena.Add(socket);
+        }
+
+        return socket;
     }
 
     /// <summary>Makes a socket of rings alone, with a program at their other side where the kernel would be: for benchmarks and tests.</summary>
@@ -125,7 +147,7 @@ internal sealed unsafe partial class XdpSocket : IDisposable
     /// <param name="transmit">The TX ring.</param>
     /// <returns>The socket, which owns the rings and no descriptor.</returns>
     public static XdpSocket OfRings(XdpRing fill, XdpRing completion, XdpRing receive, XdpRing transmit) =>
-        new(new FileDescriptor(-1), "memory", 0) { Fill = fill, Completion = completion, Receive = receive, Transmit = transmit };
+        new(new FileDescriptor(-1), "memory", 0, 0, null) { TakesChains = true, MetadataSize = sizeof(xsk_tx_metadata), Fill = fill, Completion = completion, Receive = receive, Transmit = transmit };
 
     /// <summary>Has the kernel look at the TX ring.</summary>
     /// <returns>0, or −errno: EAGAIN when frames are left.</returns>
@@ -166,6 +188,7 @@ internal sealed unsafe partial class XdpSocket : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        _arena?.Remove(this);
         Fill?.Dispose();
         Completion?.Dispose();
         Receive?.Dispose();
@@ -173,10 +196,125 @@ internal sealed unsafe partial class XdpSocket : IDisposable
         _descriptor.Dispose();
     }
 
-    private int Register(Arena arena)
+    // The memory comes from a socket that has it in this mode, on any device; where there is none it is registered.
+    private static XdpSocket? OpenFirst(in Place place, ReadOnlySpan<ulong> offer, int mode, bool chains, out int error, out string problem)
     {
-        xdp_umem_reg memory = new() { addr = (ulong)arena.Address, len = arena.Length, chunk_size = Arena.ChunkSize, headroom = Arena.Headroom };
-        return LibC.setsockopt(Descriptor, Definitions.SOL_XDP, Definitions.XDP_UMEM_REG, &memory, (uint)sizeof(xdp_umem_reg));
+        string? reason = null;
+        while (true)
+        {
+            XdpSocket? socket = OpenLent(in place, offer, mode, chains, out error, out problem);
+            if (error == -Definitions.EBADF)
+            {
+                socket = Open(in place, offer, null, mode | (chains ? Definitions.XDP_USE_SG : 0), out error, out problem);
+            }
+
+            if (socket is not null)
+            {
+                socket.ChainsReason = reason;
+                return socket;
+            }
+
+            if (!chains || error is not (-Definitions.EINVAL or -Definitions.EOPNOTSUPP))
+            {
+                return null;
+            }
+
+            // Kernels before 6.6 do not know the flag.
+            reason = $"the kernel refuses them on {place.Device}: {Errno.Describe(error)}";
+            chains = false;
+        }
+    }
+
+    // EBADF where nobody can lend: a socket whose device is gone is bound to nothing.
+    private static XdpSocket? OpenLent(in Place place, ReadOnlySpan<ulong> offer, int mode, bool chains, out int error, out string problem)
+    {
+        error = -Definitions.EBADF;
+        problem = string.Empty;
+        foreach (XdpSocket lender in place.Arena.Lenders(mode == Definitions.XDP_ZEROCOPY, chains))
+        {
+            // The queue itself can be had once only; two sockets on it would share their fill ring.
+            if (lender._ifindex == place.Ifindex && lender.Queue == place.Queue)
+            {
+                continue;
+            }
+
+            XdpSocket? socket = Open(in place, offer, lender, 0, out error, out problem);
+            if (socket is not null || error != -Definitions.EBADF)
+            {
+                return socket;
+            }
+        }
+
+        return null;
+    }
+
+    private static XdpSocket? Open(in Place place, ReadOnlySpan<ulong> offer, XdpSocket? lender, int flags, out int error, out string problem)
+    {
+        string device = place.Device;
+        int fd = LibC.socket(Definitions.AF_XDP, Definitions.SOCK_RAW | Definitions.SOCK_CLOEXEC, 0);
+        error = Math.Min(fd, 0);
+        problem = $"no XDP on {device}: an AF_XDP socket cannot be opened: {Errno.Describe(error)}; the capability CAP_NET_RAW and a kernel with CONFIG_XDP_SOCKETS are needed";
+        if (fd < 0)
+        {
+            return null;
+        }
+
+        var socket = new XdpSocket(new FileDescriptor(fd), device, place.Queue, place.Ifindex, place.Arena);
+        error = lender is null ? socket.Register() : 0;
+        if (error < 0)
+        {
+            problem = error == -Definitions.ENOBUFS
+                ? $"no XDP on {device}: {place.Arena.Length >> 20} MiB for frames exceed RLIMIT_MEMLOCK; raise it, or grant the capability CAP_IPC_LOCK"
+                : $"no XDP on {device}: memory for frames cannot be registered: {Errno.Describe(error)}; use the UDP port";
+        }
+        else if ((error = socket.MapRings(BitOperations.RoundUpToPowerOf2(place.Entries))) < 0)
+        {
+            problem = $"no XDP on {device}: the rings cannot be set up: {Errno.Describe(error)}; use the UDP port";
+        }
+        else if ((error = socket.OfferAndBind(offer, lender, flags)) < 0)
+        {
+            problem = error == -Definitions.EBUSY
+                ? $"no XDP on {device}: another process holds queue {place.Queue}, or frames of a socket before are still under way; end it, or use the UDP port"
+                : $"no XDP on {device}: queue {place.Queue} cannot be bound: {Errno.Describe(error)}; use the UDP port";
+        }
+        else
+        {
+            // One call transmits a whole burst; older kernels do 32 frames a call.
+            _ = LibC.setsockopt(fd, Definitions.SOL_XDP, Definitions.XDP_MAX_TX_SKB_BUDGET, Burst.Capacity);
+            if (LibC.setsockopt(fd, Definitions.SOL_SOCKET, Definitions.SO_SNDBUFFORCE, SendBuffer) < 0)
+            {
+                _ = LibC.setsockopt(fd, Definitions.SOL_SOCKET, Definitions.SO_SNDBUF, SendBuffer);
+            }
+
+            return socket;
+        }
+
+        socket.Dispose();
+        return null;
+    }
+
+    private int Register()
+    {
+        Arena arena = _arena!;
+        xdp_umem_reg memory = new()
+        {
+            addr = (ulong)arena.Address,
+            len = arena.Length,
+            chunk_size = Arena.ChunkSize,
+            headroom = Arena.Headroom,
+            flags = Definitions.XDP_UMEM_TX_METADATA_LEN,
+            tx_metadata_len = (uint)sizeof(xsk_tx_metadata),
+        };
+        int error = LibC.setsockopt(Descriptor, Definitions.SOL_XDP, Definitions.XDP_UMEM_REG, &memory, (uint)sizeof(xdp_umem_reg));
+        MetadataSize = error == 0 ? sizeof(xsk_tx_metadata) : 0;
+        if (error == -Definitions.EINVAL)
+        {
+            memory.flags = 0;
+            memory.tx_metadata_len = 0;
+            error = LibC.setsockopt(Descriptor, Definitions.SOL_XDP, Definitions.XDP_UMEM_REG, &memory, (uint)sizeof(xdp_umem_reg));
+        }
+
+        return error;
     }
 
     private int MapRings(uint entries)
@@ -211,45 +349,26 @@ internal sealed unsafe partial class XdpSocket : IDisposable
     }
 
     // A card that is given the queue with nothing to receive into counts frames as dropped, and waits until it is woken.
-    private int OfferAndBind(int firstChunk, uint frames, int ifindex, XdpSocket? lender, string? genericReason)
+    private int OfferAndBind(ReadOnlySpan<ulong> offer, XdpSocket? lender, int flags)
     {
-        for (uint i = 0; firstChunk >= 0 && i < frames; i++)
+        for (int i = 0; i < offer.Length; i++)
         {
-            Fill.Frame(i) = ((ulong)firstChunk + i) * Arena.ChunkSize;
+            Fill.Frame((uint)i) = offer[i];
         }
 
-        Fill.Submit(firstChunk >= 0 ? frames : 0);
-        return Bind(ifindex, lender, genericReason);
-    }
-
-    private int Bind(int ifindex, XdpSocket? lender, string? genericReason)
-    {
-        if (lender is not null)
+        Fill.Submit((uint)offer.Length);
+        if (lender is null)
         {
-            // The mode comes with the memory; naming one is an error.
-            Mode = lender.Mode;
-            ModeReason = lender.ModeReason;
-            return Bind(ifindex, Definitions.XDP_SHARED_UMEM, lender.Descriptor);
+            TakesChains = (flags & Definitions.XDP_USE_SG) != 0;
+            HasRegistered = true;
+            return Bind(_ifindex, flags | Definitions.XDP_USE_NEED_WAKEUP, 0);
         }
 
-        string? reason = genericReason;
-        int error = 0;
-        if (genericReason is null)
-        {
-            error = Bind(ifindex, Definitions.XDP_ZEROCOPY | Definitions.XDP_USE_NEED_WAKEUP, 0);
-            if (error == 0)
-            {
-                Mode = XdpMode.ZeroCopy;
-                return 0;
-            }
-
-            reason = $"the driver of {Device} {(error == -Definitions.EOPNOTSUPP ? "offers no" : "refuses")} zero-copy: {Errno.Describe(error)}";
-        }
-
-        error = Bind(ifindex, Definitions.XDP_COPY | Definitions.XDP_USE_NEED_WAKEUP, 0);
-        Mode = genericReason is null ? XdpMode.Copy : XdpMode.Generic;
-        ModeReason = reason;
-        return error;
+        // The mode comes with the memory; naming one is an error.
+        TakesChains = lender.TakesChains;
+        ChainsReason = lender.ChainsReason;
+        MetadataSize = lender.MetadataSize;
+        return Bind(_ifindex, Definitions.XDP_SHARED_UMEM, lender.Descriptor);
     }
 
     private int Bind(int ifindex, int flags, int lender)
@@ -273,4 +392,6 @@ internal sealed unsafe partial class XdpSocket : IDisposable
 
         return error;
     }
+
+    private readonly record struct Place(Arena Arena, string Device, int Ifindex, uint Queue, uint Entries);
 }

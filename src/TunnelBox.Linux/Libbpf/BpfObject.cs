@@ -12,6 +12,9 @@ public sealed unsafe partial class BpfObject : SafeHandle
     /// <summary>BPF_F_XDP_DEV_BOUND_ONLY of linux/bpf.h (6.3).</summary>
     private const uint DeviceBoundOnly = 1 << 6;
 
+    /// <summary>BPF_F_XDP_HAS_FRAGS of linux/bpf.h (5.18): the program knows that a frame may go on in other buffers.</summary>
+    private const uint HasFragments = 1 << 5;
+
     private BpfObject(nint handle)
         : base(0, ownsHandle: true) => SetHandle(handle);
 
@@ -26,7 +29,7 @@ public sealed unsafe partial class BpfObject : SafeHandle
 
     /// <summary>Loads a compiled file into the kernel.</summary>
     /// <param name="image">The ELF file that clang made, with BTF.</param>
-    /// <param name="only">The name in C of the one program to load, or null for all.</param>
+    /// <param name="only">The name in C of the one XDP program to load, which takes frames in several buffers; or null for all, which do not.</param>
     /// <param name="boundTo">The device that this program is bound to, so that it may ask it for metadata; 0 for none.</param>
     /// <param name="error">0, or −errno: EPERM without CAP_BPF and CAP_NET_ADMIN, ENOENT where libbpf.so.1 is not installed.</param>
     /// <returns>The object, or null on error.</returns>
@@ -136,7 +139,8 @@ public sealed unsafe partial class BpfObject : SafeHandle
         if (chosen != 0 && boundTo != 0)
         {
             LibBpf.bpf_program__set_ifindex(chosen, (uint)boundTo);
-            _ = LibBpf.bpf_program__set_flags(chosen, DeviceBoundOnly);
         }
+
+        _ = LibBpf.bpf_program__set_flags(chosen, HasFragments | (boundTo != 0 ? DeviceBoundOnly : 0));
     }
 }

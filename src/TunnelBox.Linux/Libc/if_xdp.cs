@@ -23,6 +23,21 @@ public static partial class Definitions
     /// <summary>The rings tell whether the kernel must be woken.</summary>
     public const ushort XDP_USE_NEED_WAKEUP = 1 << 3;
 
+    /// <summary>Frames may take several chunks (Linux 6.6).</summary>
+    public const ushort XDP_USE_SG = 1 << 4;
+
+    /// <summary>In <see cref="xdp_desc.options"/>: the frame goes on in the next descriptor.</summary>
+    public const uint XDP_PKT_CONTD = 1 << 0;
+
+    /// <summary>In <see cref="xdp_desc.options"/>: <see cref="xsk_tx_metadata"/> stands before the frame (Linux 6.8).</summary>
+    public const uint XDP_TX_METADATA = 1 << 1;
+
+    /// <summary>In <see cref="xdp_umem_reg.flags"/>: <see cref="xdp_umem_reg.tx_metadata_len"/> is set (Linux 6.11).</summary>
+    public const uint XDP_UMEM_TX_METADATA_LEN = 1 << 2;
+
+    /// <summary>In <see cref="xsk_tx_metadata.flags"/>: the device is to finish a checksum.</summary>
+    public const ulong XDP_TXMD_FLAGS_CHECKSUM = 1 << 1;
+
     /// <summary>Reads where the rings' indices lie (xdp_mmap_offsets).</summary>
     public const int XDP_MMAP_OFFSETS = 1;
 
@@ -123,7 +138,7 @@ public struct xdp_mmap_offsets
     public xdp_ring_offset cr;
 }
 
-/// <summary>struct xdp_umem_reg of linux/if_xdp.h, as old as Linux 5.4: four bytes of padding follow.</summary>
+/// <summary>struct xdp_umem_reg of linux/if_xdp.h.</summary>
 [StructLayout(LayoutKind.Sequential)]
 public struct xdp_umem_reg
 {
@@ -141,6 +156,26 @@ public struct xdp_umem_reg
 
     /// <summary>XDP_UMEM_*.</summary>
     public uint flags;
+
+    /// <summary>Bytes before each frame to transmit that metadata takes; padding before Linux 6.8.</summary>
+    public uint tx_metadata_len;
+}
+
+/// <summary>struct xsk_tx_metadata of linux/if_xdp.h (Linux 6.8), as it asks; the kernel answers in the same place.</summary>
+[StructLayout(LayoutKind.Sequential)]
+public struct xsk_tx_metadata
+{
+    /// <summary>XDP_TXMD_FLAGS_*.</summary>
+    public ulong flags;
+
+    /// <summary>Where the checksummed bytes begin, counted from the frame's first byte.</summary>
+    public ushort csum_start;
+
+    /// <summary>Where the checksum stands, counted from there.</summary>
+    public ushort csum_offset;
+
+    /// <summary>When to transmit, nanoseconds.</summary>
+    public ulong launch_time;
 }
 
 /// <summary>struct xdp_statistics of linux/if_xdp.h.</summary>

@@ -56,8 +56,9 @@ internal static class BufferBenchmark
     private static unsafe void Queue(TextWriter output)
     {
         using Arena arena = Arena.Map(2 * Frames);
-        using var device = new MemoryDevice(arena, Frames, 0);
-        using var queue = new XdpQueue(arena, device.Socket, 1, 0, Frames);
+        FrameSet frames = arena.Rent(Frames)!;
+        using var device = new MemoryDevice(arena, Frames, frames.Receiving);
+        using var queue = new XdpQueue(arena, device.Socket, 1, frames);
         ulong[] taken = new ulong[Burst.Capacity];
         double[] rounds = new double[Rounds];
         for (int round = -20; round < Rounds; round++)

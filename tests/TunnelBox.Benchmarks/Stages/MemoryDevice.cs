@@ -25,8 +25,8 @@ internal sealed unsafe class MemoryDevice : IDisposable
     /// <summary>Makes a device.</summary>
     /// <param name="arena">Where its frames lie.</param>
     /// <param name="entries">Entries of each ring, a power of two up to 2,048.</param>
-    /// <param name="firstChunk">The first of as many chunks to receive into.</param>
-    public MemoryDevice(Arena arena, uint entries, int firstChunk)
+    /// <param name="offer">As many chunks to receive into.</param>
+    public MemoryDevice(Arena arena, uint entries, ReadOnlySpan<ulong> offer)
     {
         _arena = arena;
         fixed (byte* name = "rings\0"u8)
@@ -42,7 +42,7 @@ internal sealed unsafe class MemoryDevice : IDisposable
         Socket = XdpSocket.OfRings(Map(0, entries, 8), Map(1, entries, 8), Map(2, entries, sizeof(xdp_desc)), Map(3, entries, sizeof(xdp_desc)));
         for (uint i = 0; i < entries; i++)
         {
-            Socket.Fill.Frame(i) = ((ulong)firstChunk + i) * Arena.ChunkSize;
+            Socket.Fill.Frame(i) = offer[(int)i];
         }
 
         Socket.Fill.Submit(entries);
@@ -121,7 +121,7 @@ internal sealed unsafe class MemoryDevice : IDisposable
             throw new InvalidOperationException("The fill ring is empty: frames were lost.");
         }
 
-        ulong at = _fill.Frame(ahead) + Headroom;
+        ulong at = (_fill.Frame(ahead) & ~(ulong)(Arena.ChunkSize - 1)) + Headroom;
         frame.CopyTo(new Span<byte>(_arena.Address + at, frame.Length));
         _receive.Descriptor(ahead) = new xdp_desc { addr = at, len = (uint)frame.Length };
     }

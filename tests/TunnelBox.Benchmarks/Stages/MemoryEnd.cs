@@ -37,14 +37,16 @@ internal sealed unsafe class MemoryEnd : ITunnelOutput, IDisposable
     {
         _address = [192, 0, 2, number];
         Tunnel = new Tunnel(_keys, _random, TimeProvider.System, TimeProvider.System, static _ => new Tai64nClock(TimeProvider.System), this);
-        Outer = new MemoryDevice(_arena, Frames, 0);
-        Inner = new MemoryDevice(_arena, Frames, 2 * Frames);
-        _outerQueue = new XdpQueue(_arena, Outer.Socket, Loopback, 0, Frames);
-        _innerQueue = new XdpQueue(_arena, Inner.Socket, Loopback, 2 * Frames, Frames);
+        FrameSet outerFrames = _arena.Rent(Frames)!;
+        FrameSet innerFrames = _arena.Rent(Frames)!;
+        Outer = new MemoryDevice(_arena, Frames, outerFrames.Receiving);
+        Inner = new MemoryDevice(_arena, Frames, innerFrames.Receiving);
+        _outerQueue = new XdpQueue(_arena, Outer.Socket, Loopback, outerFrames);
+        _innerQueue = new XdpQueue(_arena, Inner.Socket, Loopback, innerFrames);
         _paths = new PathFinder("lo", Loopback, Port, 0, static _ => { }, static () => { }, static () => { });
         var outer = new XdpPort(_sockets.Ports[0], [_outerQueue], _paths, "memory");
         Worker = new Worker(
-            "bench", Tunnel, new MarkedPort(new LanPort(Inner, _arena, _innerQueue), Clock, isInner: true), new MarkedPort(outer, Clock, isInner: false),
+            "bench", Tunnel, new MarkedPort(new LanPort(_innerQueue), Clock, isInner: true), new MarkedPort(outer, Clock, isInner: false),
             new MarkedAead(PacketAead.Select("auto").Create(), Clock), new HandshakeGate(Tunnel, _handshakes, _random, this), new Counters().AddBlock());
         byte[] key = new byte[PublicKey.Size];
         Curve25519.GeneratePrivateKey(_random, key);

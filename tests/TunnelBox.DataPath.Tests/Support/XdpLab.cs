@@ -41,11 +41,11 @@ internal sealed class XdpLab : IDisposable
     }
 
     /// <summary>A socket bound to the first queue of v0, with the program before it; to be called in <see cref="Here"/>.</summary>
-    public static (OuterProgram Program, XdpSocket Socket) Open(Arena arena, uint entries, int firstChunk = -1)
+    public static (OuterProgram Program, XdpSocket Socket) Open(Arena arena, uint entries, ReadOnlySpan<ulong> offer = default, bool chains = true)
     {
         int device = XdpOuter.IndexOf("v0");
         OuterProgram program = OuterProgram.Attach("v0", device);
-        XdpSocket? socket = XdpSocket.Open(arena, "v0", device, 0, null, entries, program.GenericReason, out int error, out string problem, firstChunk);
+        XdpSocket? socket = XdpSocket.Open(arena, "v0", device, 0, null, entries, program.GenericReason, out int error, out string problem, offer, chains);
         Assert.True(socket is not null, $"{problem} ({error})");
         Assert.Equal(0, program.Bind(0, socket.Descriptor));
         Assert.Equal(0, program.Listen(IPEndPoint.Parse($"10.9.0.1:{Port}")));

@@ -66,6 +66,13 @@ public sealed class OuterProgramTests : IDisposable
 
         // What no chunk holds is left to the kernel.
         Assert.Equal(Redirect, Run(program, [.. Frame(four, 0), .. new byte[Arena.ChunkSize - 256 - Arena.Headroom - Frame(four, 0).Length]]));
+        byte[] large = [.. Frame(four, 0), .. new byte[9000 - Frame(four, 0).Length]];
+        Assert.Equal(Pass, Run(program, large));
+        Assert.Equal(0, program.TakeUpTo(9000));
+        Assert.Equal(Redirect, Run(program, large));
+        Assert.Equal(Pass, Run(program, [.. large, 0]));
+        Assert.Equal(0, program.TakeUpTo(0));
+        Assert.Equal(Pass, Run(program, large));
         Assert.Equal(Pass, Run(program, Frame(four, 0)[..40]));
         Assert.Equal(0, program.Forget(four));
         Assert.Equal(Pass, Run(program, Frame(four, 0)));

@@ -15,7 +15,7 @@ public sealed class RedirectFailuresTests
         lab.Here.Inside(() =>
         {
             using Arena arena = Arena.Map(64);
-            (OuterProgram program, XdpSocket socket) = XdpLab.Open(arena, 32, 0);
+            (OuterProgram program, XdpSocket socket) = XdpLab.Open(arena, 32, arena.Rent(32)!.Receiving);
             using (program)
             using (socket)
             using (RedirectFailures failures = RedirectFailures.Watch(program.Sockets))

@@ -77,9 +77,10 @@ public sealed unsafe class XdpQueueTests
         lab.Here.Inside(() =>
         {
             using Arena arena = Arena.Map(2 * Entries);
-            (OuterProgram program, XdpSocket socket) = XdpLab.Open(arena, Entries, firstChunk: 0);
+            FrameSet frames = arena.Rent(Entries)!;
+            (OuterProgram program, XdpSocket socket) = XdpLab.Open(arena, Entries, frames.Receiving);
             using (program)
-            using (var queue = new XdpQueue(arena, socket, XdpOuter.IndexOf("v0"), 0, Entries))
+            using (var queue = new XdpQueue(arena, socket, XdpOuter.IndexOf("v0"), frames))
             {
                 action(lab, queue);
             }

@@ -47,6 +47,41 @@ public sealed unsafe class XdpSocketTests : IDisposable
         Assert.Equal("the driver of lo does not", socket.ModeReason);
     });
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Memory_is_lent_by_a_socket_that_lives_and_its_mode_with_it(bool chains) => _lab.Here.Inside(() =>
+    {
+        _lab.Here.Ip("link", "add", "w0", "type", "veth", "peer", "name", "w1");
+        using Arena arena = Arena.Map(2 * Entries);
+        XdpSocket Bind(string device)
+        {
+            XdpSocket? socket = XdpSocket.Open(arena, device, XdpOuter.IndexOf(device), 0, null, Entries, null, out int error, out string problem, default, chains);
+            Assert.True(socket is not null, $"{problem} ({error})");
+            Assert.Equal((XdpMode.Copy, chains, sizeof(xsk_tx_metadata)), (socket.Mode, socket.TakesChains, socket.MetadataSize));
+            Assert.Equal($"the driver of {device} offers no zero-copy: Operation not supported (EOPNOTSUPP)", socket.ModeReason);
+            return socket;
+        }
+
+        using XdpSocket first = Bind("v0");
+        using XdpSocket second = Bind("w0");
+        Assert.Equal([first, second], arena.Lenders(zeroCopy: false, chains));
+        Assert.Equal((true, false), (first.HasRegistered, second.HasRegistered));
+
+        // The device of the socket that had registered the memory goes; it is lent on by the other one.
+        _lab.Here.Ip("link", "del", "v0");
+        _lab.Here.Ip("link", "add", "v0", "type", "veth", "peer", "name", "v1");
+        using XdpSocket third = Bind("v0");
+        Assert.False(third.HasRegistered);
+        second.Dispose();
+        third.Dispose();
+        Assert.Equal([first], arena.Lenders(zeroCopy: false, chains));
+
+        // Nobody is left to lend it, so it is registered again.
+        using XdpSocket last = Bind("w0");
+        Assert.True(last.HasRegistered);
+    });
+
     [Fact]
     public void Each_hidden_drop_has_a_name() => _lab.Here.Inside(() =>
     {

@@ -26,6 +26,12 @@ internal sealed record GatewayOptions
     /// <summary>Queues that its local network's device can have, all switched on.</summary>
     public int Queues { get; init; } = 1;
 
+    /// <summary>MTU of the tunnel.</summary>
+    public int Mtu { get; init; } = GatewaySite.Mtu;
+
+    /// <summary>MTU of every device that is no tunnel.</summary>
+    public int DeviceMtu { get; init; } = 1500;
+
     /// <summary>Whether that device stands on top of another one, which makes it generic and can make it slow.</summary>
     public bool OnTop { get; init; }
 
@@ -48,6 +54,8 @@ internal sealed class GatewaySite
     private readonly Lab _lab;
 
     private GatewaySite(Lab lab) => _lab = lab;
+
+    public required int TunnelMtu { get; init; }
 
     public required NetworkNamespace HostA { get; init; }
 
@@ -100,6 +108,14 @@ internal sealed class GatewaySite
             await gate.SysctlAsync("net.ipv6.conf.all.forwarding=1");
         }
 
+        if (options.DeviceMtu != 1500)
+        {
+            foreach ((NetworkNamespace space, string link) in new[] { (hostA, hostLinkA), (gateA, lanA), (gateA, outerA), (gateB, outerB), (gateB, lanB), (hostB, hostLinkB) })
+            {
+                await space.IpAsync($"link set {link} mtu {options.DeviceMtu}");
+            }
+        }
+
         if (options.Firewall)
         {
             await gateA.NftAsync("table inet guard { chain gate { type filter hook forward priority 0; policy drop; }; }");
@@ -121,10 +137,10 @@ internal sealed class GatewaySite
             gateB,
             options.Other == "wireguard-go" ? await TunnelProgram.WireGuardGo2023Async() : null,
             settings: options.Other == "xdp" ? Settings($"xdp:{lanB}", $"xdp:{outerB}") : null);
-        var site = new GatewaySite(lab) { HostA = hostA, A = a, B = b, HostB = hostB, LanA = lanA, LowerA = lowerA, OuterA = outerA, LanB = lanB, HostLinkA = hostLinkA, HostLinkB = hostLinkB };
+        var site = new GatewaySite(lab) { TunnelMtu = options.Mtu, HostA = hostA, A = a, B = b, HostB = hostB, LanA = lanA, LowerA = lowerA, OuterA = outerA, LanB = lanB, HostLinkA = hostLinkA, HostLinkB = hostLinkB };
         await site.AddressLanAAsync();
         await AddressAsync(gateB, lanB, hostB, hostLinkB, 2);
-        await b.UpAsync(TunnelPair.SecondPort, Mtu, $"{TunnelB4}/24", $"{TunnelB6}/64");
+        await b.UpAsync(TunnelPair.SecondPort, options.Mtu, $"{TunnelB4}/24", $"{TunnelB6}/64");
         await b.SetPeerAsync(a, $"allowed-ips 10.3.0.1/32,fd03::1/128,10.1.0.0/24,fd01::/64 endpoint {TunnelPair.FirstOuter4}:{TunnelPair.FirstPort}");
         await gateB.IpAsync($"route add 10.1.0.0/24 dev {b.Interface}");
         await gateB.IpAsync($"route add fd01::/64 dev {b.Interface}");
@@ -136,7 +152,7 @@ internal sealed class GatewaySite
 
     public async Task JoinAsync()
     {
-        await A.UpAsync(TunnelPair.FirstPort, Mtu, "10.3.0.1/24", "fd03::1/64");
+        await A.UpAsync(TunnelPair.FirstPort, TunnelMtu, "10.3.0.1/24", "fd03::1/64");
         await A.SetPeerAsync(B, $"allowed-ips {TunnelB4}/32,{TunnelB6}/128,10.2.0.0/24,fd02::/64 endpoint {TunnelPair.SecondOuter4}:{TunnelPair.SecondPort}");
         await B.SetPeerAsync(A, "allowed-ips 10.3.0.1/32,fd03::1/128,10.1.0.0/24,fd01::/64");
         await A.Space.IpAsync($"route replace 10.2.0.0/24 dev {A.Interface}");

@@ -15,7 +15,20 @@ namespace TunnelBox.Linux.Tests.Libc;
 public sealed class AbiTests
 {
     /// <summary>Younger than the headers of Debian 12; the values are those of the kernel named in the documentation.</summary>
-    private static readonly string[] MayBeMissing = ["TUN_F_USO4", "TUN_F_USO6", "VIRTIO_NET_HDR_GSO_UDP_L4", "XDP_MAX_TX_SKB_BUDGET"];
+    private static readonly string[] MayBeMissing = ["TUN_F_USO4", "TUN_F_USO6", "VIRTIO_NET_HDR_GSO_UDP_L4", "XDP_MAX_TX_SKB_BUDGET", "XDP_USE_SG", "XDP_PKT_CONTD", "XDP_TX_METADATA", "XDP_UMEM_TX_METADATA_LEN", "XDP_TXMD_FLAGS_CHECKSUM"];
+
+    /// <summary>Structs that older headers have not, or not whole, as later ones have them.</summary>
+    private const string YoungStructs = """
+        #ifndef XDP_TXMD_FLAGS_CHECKSUM
+        struct xdp_umem_reg_of_6_8 { __u64 addr; __u64 len; __u32 chunk_size; __u32 headroom; __u32 flags; __u32 tx_metadata_len; };
+        #define xdp_umem_reg xdp_umem_reg_of_6_8
+        struct xsk_tx_metadata { __u64 flags; __u16 csum_start; __u16 csum_offset; __u64 launch_time; };
+        #else
+        #define csum_start request.csum_start
+        #define csum_offset request.csum_offset
+        #define launch_time request.launch_time
+        #endif
+        """;
 
     private static readonly string[] Headers =
     [
@@ -107,6 +120,7 @@ public sealed class AbiTests
             source.AppendLine($"#include <{header}>");
         }
 
+        source.AppendLine(YoungStructs);
         source.AppendLine("int main(void) {");
         foreach (FieldInfo constant in Constants)
         {

@@ -47,8 +47,8 @@ public sealed class PathQueriesTests
     public void A_veth_offers_no_zero_copy_and_what_is_not_there_neither() => Inside(() =>
     {
         using var queries = new PathQueries();
-        Assert.False(NetdevFeatures.OffersZeroCopy(queries.Addresses().First(a => a.Address.Equals(IPAddress.Parse("10.8.0.1"))).LinkIndex));
-        Assert.False(NetdevFeatures.OffersZeroCopy(12345));
+        Assert.False(NetdevFeatures.Of(queries.Addresses().First(a => a.Address.Equals(IPAddress.Parse("10.8.0.1"))).LinkIndex).OffersZeroCopy);
+        Assert.False(NetdevFeatures.Of(12345).OffersZeroCopy);
     });
 
     [Theory]
