@@ -50,8 +50,8 @@ public static class DropReasons
     /// <param name="reason">A reason.</param>
     /// <returns>True for those of AF_XDP's rings and of the device behind them.</returns>
     public static bool IsOfDevice(DropReason reason) => reason is DropReason.InXdpNoFrame or DropReason.InXdpRefused or DropReason.InXdpRingFull
-        or DropReason.InXdpBadDescriptor or DropReason.InXdpRedirectFailed or DropReason.InXdpNotSent or DropReason.OutXdpNoFrame or DropReason.OutXdpRefused
-        or DropReason.OutXdpRingFull or DropReason.OutXdpBadDescriptor or DropReason.OutXdpNotSent or DropReason.OutXdpRedirectFailed;
+        or DropReason.InXdpBadDescriptor or DropReason.InXdpBadChain or DropReason.InXdpRedirectFailed or DropReason.InXdpNotSent or DropReason.OutXdpNoFrame or DropReason.OutXdpRefused
+        or DropReason.OutXdpRingFull or DropReason.OutXdpBadDescriptor or DropReason.OutXdpBadChain or DropReason.OutXdpNotSent or DropReason.OutXdpRedirectFailed;
 
     private static DropReasonDescription?[] Build()
     {

@@ -50,6 +50,7 @@ internal static partial class HouseRules
         ["tests/TunnelBox.Crypto.Tests/Batch/Generator/KernelGeneratorTests.cs"] = "the generator of the kernels stands with the tests",
         ["tests/TunnelBox.Crypto.Tests/Batch/GuardPageTests.cs"] = "every kernel against the ends of memory",
         ["tests/TunnelBox.Crypto.Tests/Batch/Rfc8439Tests.cs"] = "the RFC's vectors through every kernel",
+        ["tests/TunnelBox.Linux.Tests/Libc/ResourceTests.cs"] = "priorities of threads, over a file named like its header",
         ["tests/TunnelBox.DataPath.Tests/EveryReasonTests.cs"] = "every drop reason that the whole pipeline can give",
         ["tests/TunnelBox.DataPath.Tests/RetiredKeysTests.cs"] = "a session's keys, from handshake to the wiped arena",
         ["tests/TunnelBox.DataPath.Tests/Tun/TunTrafficTests.cs"] = "real traffic through all of Tun/",

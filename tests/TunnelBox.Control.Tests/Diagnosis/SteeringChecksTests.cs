@@ -6,7 +6,14 @@ public sealed class SteeringChecksTests
 {
     private static readonly SteerRule s_bad = new()
     {
-        Match = "00000001", Backend = "n-tuple", State = "failed", Reason = "ineffective", Queue = 3, Seen = 1, Misses = 16, PeerName = "office",
+        Match = "00000001",
+        Backend = "n-tuple",
+        State = "failed",
+        Reason = "ineffective",
+        Queue = 3,
+        Seen = 1,
+        Misses = 16,
+        PeerName = "office",
     };
 
     [Fact]
