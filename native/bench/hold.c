@@ -45,14 +45,14 @@ int hold(const char *out, int bytes, unsigned frames, double seconds)
         usleep(10000);
     }
 
-    // Taken off with everything else that tc has there.
-    hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-    bpf_tc_hook_destroy(&hook);
     uint32_t kept = progress(map, 0);
     printf("held %u\n", kept);
     fflush(stdout);
     // Whoever counts at the other end says when it is ready.
     int go = getchar();
+    // Only now: one frame sealed later that got through would make all that are held too old. Taken off with everything else that tc has there.
+    hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+    bpf_tc_hook_destroy(&hook);
     struct xdp_md context = {.data_end = (uint32_t)bytes, .ingress_ifindex = device("lo")};
     LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = blank, .data_size_in = (uint32_t)bytes, .ctx_in = &context, .ctx_size_in = sizeof context,
         .repeat = A_TURN, .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
