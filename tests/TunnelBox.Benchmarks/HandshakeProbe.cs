@@ -42,7 +42,7 @@ public static class HandshakeProbe
         output.WriteLine(Convert.ToHexString(message));
     }
 
-    /// <summary>Measures, and writes a line for each handshake: <c>cold</c> or <c>cookie</c>, and the seconds it took; 20 for one that never ended.</summary>
+    /// <summary>Measures, and writes a line for each handshake: <c>cold</c> or <c>cookie</c>, the seconds it took (20 for one that never ended), and whether its first message proved a cookie.</summary>
     /// <param name="address">The responder's address.</param>
     /// <param name="port">Its port.</param>
     /// <param name="responder">Its public key.</param>
@@ -152,7 +152,7 @@ public static class HandshakeProbe
             if (now >= _next)
             {
                 Write(_message);
-                HadCookie |= _message.AsSpan(InitiationMessage.Size - 16).ContainsAnyExcept((byte)0);
+                HadCookie = _next == _began ? _message.AsSpan(InitiationMessage.Size - 16).ContainsAnyExcept((byte)0) : HadCookie;
                 Send();
                 _next = now + (long)((5 + (Random.Shared.NextDouble() / 3)) * Stopwatch.Frequency);
             }
