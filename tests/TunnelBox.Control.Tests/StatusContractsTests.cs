@@ -16,6 +16,8 @@ public sealed class StatusContractsTests
         JsonSchema schema = JsonSchema.Load("status");
         Assert.Equal(JsonSchema.Names(StatusJson.Default.InterfaceReport), schema.Members("interface"));
         Assert.Equal(JsonSchema.Names(StatusJson.Default.DeviceReport), schema.Members("device"));
+        Assert.Equal(JsonSchema.Names(StatusJson.Default.WorkerReport), schema.Members("worker"));
+        Assert.Equal(JsonSchema.Names(StatusJson.Default.QueueReport), schema.Members("queue"));
         Assert.Equal(JsonSchema.Names(StatusJson.Default.PeerReport), schema.Members("peer"));
         Assert.Equal(JsonSchema.Names(StatusJson.Default.SessionReport), schema.Members("session"));
     }
