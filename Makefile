@@ -11,7 +11,7 @@ build: ## both programs, ready to run, in out/
 	@.ci/build
 check: ## build, formatting and the tests that need no root (4 minutes at most)
 	@.ci/test check
-test: ## what CI runs: check, the tests that need root, and end to end (25 minutes at most)
+test: ## what CI runs: check, the tests that need root, and end to end (25 minutes on two quiet processors, ended after 30)
 	@.ci/test test
 test-all: ## every test there is, the installation and the demo
 	@.ci/test all

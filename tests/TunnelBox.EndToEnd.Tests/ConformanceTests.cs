@@ -18,6 +18,7 @@ public class ConformanceTests(ITestOutputHelper output) : EndToEndTest(output, 3
         RunAsync("mutate", null, "mac1-unchecked", "stamp-unchecked", "replay-unchecked", "source-unchecked", "sends-unconfirmed");
 
     [Theory]
+    [Trait("Tier", "all")]
     [InlineData("replay-unchecked", "TC_replay")]
     [InlineData("mac1-unchecked", "TC_initiation_mac1_wrong")]
     public Task The_product_has_no_switch_for_faults(string fault, string check) =>
