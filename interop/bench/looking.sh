@@ -25,7 +25,8 @@ passes() {
 turns() {
     local turn ours theirs observed unobserved
     coproc OBSERVED { exec taskset -c 1 dotnet "$(library_of '')" passes off turns; }
-    coproc UNOBSERVED { exec taskset -c 1 dotnet "$(library_of unobserved/)" passes off turns; } 2>/dev/null
+    # bash 5.2 warns of a second one, which works.
+    { coproc UNOBSERVED { exec taskset -c 1 dotnet "$(library_of unobserved/)" passes off turns; }; } 2>/dev/null
     exec {ours[0]}<&"${OBSERVED[0]}" {ours[1]}>&"${OBSERVED[1]}" {theirs[0]}<&"${UNOBSERVED[0]}" {theirs[1]}>&"${UNOBSERVED[1]}"
     : >"$work/turns"
     for ((turn = 0; turn < pass_turns; turn++)); do

@@ -48,7 +48,7 @@ public sealed class TraceSession : IDisposable
     /// <summary>Gets the records that were lost: overwritten before they were read, or left out because a thread was in the way.</summary>
     public long Lost => _control.Lost + _workers.Sum(ring => ring.Lost);
 
-    /// <summary>Begins a trace; the calling thread, which shall take its records, has a low priority from now on.</summary>
+    /// <summary>Begins a trace.</summary>
     /// <param name="client">The daemon.</param>
     /// <param name="request">What is wanted.</param>
     /// <returns>The session.</returns>
@@ -56,9 +56,6 @@ public sealed class TraceSession : IDisposable
     public static TraceSession Begin(ControlClient client, TraceRequest request)
     {
         ArgumentNullException.ThrowIfNull(client);
-
-        // Who looks yields to what is looked at: short of processors, records are lost, and counted, before packets are.
-        _ = LibC.setpriority(Definitions.PRIO_PROCESS, 0, 10);
         ControlSession<TraceOpened> session = client.Open(request, TraceJson.Default.TraceRequest, TraceJson.Default.TraceOpened);
         List<RingReader> rings = [];
         try

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TunnelBox.DataPath.Steering;
 using TunnelBox.Protocol;
@@ -123,13 +124,9 @@ public sealed class Burst
             return -1;
         }
 
-        int sealedPackets = 0;
-        foreach (Keypair? keypair in Keypair.AsSpan(0, Count))
-        {
-            sealedPackets += keypair is null ? 0 : 1;
-        }
-
-        return sealedPackets;
+        // Only whether a reference is there is read, many at once: that stays so wherever the collector moves what it refers to.
+        ref nint first = ref Unsafe.As<Keypair?, nint>(ref MemoryMarshal.GetArrayDataReference(Keypair));
+        return Count - MemoryMarshal.CreateReadOnlySpan(ref first, Count).Count((nint)0);
     }
 
     /// <summary>Makes the burst empty and forgets the objects it referred to.</summary>

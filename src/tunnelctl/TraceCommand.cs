@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using TunnelBox.Configuration;
 using TunnelBox.Control;
+using TunnelBox.Linux.Libc;
 using TunnelBox.Linux.Libpcap;
 using TunnelBox.Visibility;
 
@@ -76,6 +77,9 @@ internal static class TraceCommand
             Reason = reason,
             InnerSnap = Snap,
         };
+
+        // Who looks yields to what is looked at: short of processors, lines are lost, and counted, before packets are.
+        _ = LibC.setpriority(Definitions.PRIO_PROCESS, 0, 10);
         using CancellationSignal signal = new();
         using var session = TraceSession.Begin(client, request);
         using var printer = new TracePrinter(session, json ? s_json : null, filter, limit, rate);
