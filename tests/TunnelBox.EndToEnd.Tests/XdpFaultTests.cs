@@ -131,17 +131,8 @@ public class XdpFaultTests(ITestOutputHelper output) : EndToEndTest(output, 120)
     [Trait("Tier", "all")]
     public async Task A_default_route_that_moves_to_another_device_and_back_is_followed()
     {
-        const string Far = "10.99.0.2";
-        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions { FirstXdp = true });
+        (TunnelPair pair, string second) = await BehindDefaultRouteAsync();
         NetworkNamespace left = pair.First.Space;
-        NetworkNamespace right = pair.Second.Space;
-        (string second, string far) = await NetworkNamespace.ConnectAsync(left, right);
-        await left.IpAsync($"address add 10.78.0.1/24 dev {second}");
-        await right.IpAsync($"address add 10.78.0.2/24 dev {far}");
-        await right.IpAsync($"address add {Far}/32 dev lo");
-        await left.IpAsync($"route add default via {TunnelPair.SecondOuter4}");
-        await pair.First.SetPeerAsync(pair.Second, $"endpoint {Far}:{TunnelPair.SecondPort}");
-        await pair.ExpectPingsAsync();
         foreach (string via in new[] { $"10.78.0.2 dev {second}", $"{TunnelPair.SecondOuter4} dev {pair.FirstLink}" })
         {
             await left.IpAsync($"route replace default via {via}");
@@ -170,17 +161,8 @@ public class XdpFaultTests(ITestOutputHelper output) : EndToEndTest(output, 120)
     [Trait("Tier", "all")]
     public async Task A_default_route_that_moves_and_an_MTU_that_changes_under_traffic_lose_little()
     {
-        const string Far = "10.99.0.2";
-        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions { FirstXdp = true });
+        (TunnelPair pair, string second) = await BehindDefaultRouteAsync();
         NetworkNamespace left = pair.First.Space;
-        NetworkNamespace right = pair.Second.Space;
-        (string second, string far) = await NetworkNamespace.ConnectAsync(left, right);
-        await left.IpAsync($"address add 10.78.0.1/24 dev {second}");
-        await right.IpAsync($"address add 10.78.0.2/24 dev {far}");
-        await right.IpAsync($"address add {Far}/32 dev lo");
-        await left.IpAsync($"route add default via {TunnelPair.SecondOuter4}");
-        await pair.First.SetPeerAsync(pair.Second, $"endpoint {Far}:{TunnelPair.SecondPort}");
-        await pair.ExpectPingsAsync();
 
         // 4 s of traffic both ways, five changes: a change takes effect within a second, and most in much less.
         Task<DatagramCount> there = Transfer.UdpAsync(Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, 8000, 2000, 1372);
@@ -195,7 +177,7 @@ public class XdpFaultTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         // A device drops what is larger than its own MTU, so both ends are told.
         foreach (int mtu in new[] { 1400, 1280, 1500 })
         {
-            await right.IpAsync($"link set {pair.SecondLink} mtu {mtu}");
+            await pair.Second.Space.IpAsync($"link set {pair.SecondLink} mtu {mtu}");
             await left.IpAsync($"link set {pair.FirstLink} mtu {mtu}");
             await Task.Delay(500, Lab.Deadline);
         }
@@ -203,6 +185,23 @@ public class XdpFaultTests(ITestOutputHelper output) : EndToEndTest(output, 120)
         DatagramCount[] counts = [await there, await back];
         Assert.All(counts, count => Assert.True(count.Lost <= 2000 && count.Corrupt == 0, count.ToString()));
         await WellAsync(pair);
+    }
+
+    // An endpoint that only the default route leads to, and a second device that it may move to.
+    private async Task<(TunnelPair Pair, string SecondDevice)> BehindDefaultRouteAsync()
+    {
+        const string far = "10.99.0.2";
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions { FirstXdp = true });
+        NetworkNamespace left = pair.First.Space;
+        NetworkNamespace right = pair.Second.Space;
+        (string near, string other) = await NetworkNamespace.ConnectAsync(left, right);
+        await left.IpAsync($"address add 10.78.0.1/24 dev {near}");
+        await right.IpAsync($"address add 10.78.0.2/24 dev {other}");
+        await right.IpAsync($"address add {far}/32 dev lo");
+        await left.IpAsync($"route add default via {TunnelPair.SecondOuter4}");
+        await pair.First.SetPeerAsync(pair.Second, $"endpoint {far}:{TunnelPair.SecondPort}");
+        await pair.ExpectPingsAsync();
+        return (pair, near);
     }
 
     // Both ways without loss, past the kernel, and every frame at home.

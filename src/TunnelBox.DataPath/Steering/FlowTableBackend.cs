@@ -31,16 +31,7 @@ public sealed class FlowTableBackend(FlowTable table, int room, bool chooses) : 
     }
 
     /// <inheritdoc/>
-    public int Collect(Span<SteeringAnswer> answers)
-    {
-        int count = 0;
-        while (count < answers.Length && _answers.TryDequeue(out SteeringAnswer answer))
-        {
-            answers[count++] = answer;
-        }
-
-        return count;
-    }
+    public int Collect(Span<SteeringAnswer> answers) => _answers.TakeInto(answers);
 
     /// <inheritdoc/>
     public int Dump(ICollection<HeldRule> held)

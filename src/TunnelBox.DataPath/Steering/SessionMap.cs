@@ -41,16 +41,7 @@ public sealed class SessionMap(int map, string name = "map") : ISteeringBackend
     }
 
     /// <inheritdoc/>
-    public int Collect(Span<SteeringAnswer> answers)
-    {
-        int count = 0;
-        while (count < answers.Length && _answers.TryDequeue(out SteeringAnswer answer))
-        {
-            answers[count++] = answer;
-        }
-
-        return count;
-    }
+    public int Collect(Span<SteeringAnswer> answers) => _answers.TakeInto(answers);
 
     /// <inheritdoc/>
     public int Dump(ICollection<HeldRule> held)
