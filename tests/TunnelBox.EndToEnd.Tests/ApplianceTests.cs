@@ -7,6 +7,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>The daemon that sets its tunnel up itself: from variables and mounted files, reloaded under traffic, probed, and with nothing leaking beside it.</summary>
+[Trait("Load", "light")]
 public class ApplianceTests(ITestOutputHelper output) : EndToEndTest(output, 90)
 {
     private const string Inner = "192.168.241.1", FarInner = "192.168.241.2";

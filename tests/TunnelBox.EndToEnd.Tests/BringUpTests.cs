@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>A plain wg file goes up and down, by the real wg-quick and by tunnelctl, with the same result.</summary>
+[Trait("Load", "light")]
 public class BringUpTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     private const string Subnets = "192.168.250.0/24, fd2a::/64, 10.201.0.0/16", Everything = "0.0.0.0/0, ::/0";

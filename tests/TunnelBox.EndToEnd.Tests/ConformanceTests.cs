@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>The conformance suite of <c>interop/ttcn3</c> on our program, and on deliberate faults, which it must catch.</summary>
+[Trait("Load", "light")]
 public class ConformanceTests(ITestOutputHelper output) : EndToEndTest(output, 300)
 {
     [Fact]

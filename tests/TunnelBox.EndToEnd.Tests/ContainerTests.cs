@@ -7,6 +7,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>The image as it ships, run by podman with what the manual says it needs and no more.</summary>
+[Trait("Load", "light")]
 public class ContainerTests(ITestOutputHelper output, ImageStore store) : EndToEndTest(output, 120), IClassFixture<ImageStore>
 {
     private const string Left = "10.78.0.1", Right = "10.78.0.2", Left4 = "192.168.78.1", Right4 = "192.168.78.2";

@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>A hub with two peers: who may send from an address, and who is sent to at one.</summary>
+[Trait("Load", "light")]
 public class CryptokeyRoutingTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     private const string Hub = "192.168.240.1", Left = "192.168.240.2", Right = "192.168.240.3", Roaming = "192.168.240.9";

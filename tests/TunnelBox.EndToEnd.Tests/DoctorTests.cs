@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary><c>tunnelctl doctor</c>: a healthy tunnel has no findings, and each thing that is broken for real is found by its check.</summary>
+[Trait("Load", "light")]
 public class DoctorTests(ITestOutputHelper output) : EndToEndTest(output, deadlineSeconds: 120)
 {
     private readonly ITestOutputHelper _output = output;

@@ -6,6 +6,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary><c>tunnelctl explain</c>: what a packet would use, and each reason why it would fail, made for real.</summary>
+[Trait("Load", "light")]
 public class ExplainTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     private readonly ITestOutputHelper _output = output;

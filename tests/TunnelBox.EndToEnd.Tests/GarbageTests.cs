@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>No datagram and no packet can crash the daemon, and none that was seen before counts again.</summary>
+[Trait("Load", "light")]
 public class GarbageTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     private const int Seed = 20_316;

@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>A peer's health on real tunnels: each fault is made for real, seen in <c>status</c> and told by <c>monitor</c>, and goes when the fault goes.</summary>
+[Trait("Load", "light")]
 public class HealthTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     [Fact]

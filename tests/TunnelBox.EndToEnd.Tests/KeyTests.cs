@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>Keys that change, keys that are no good, and many peers.</summary>
+[Trait("Load", "light")]
 public class KeyTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     /// <summary>The public keys whose shared secret is zero with any private key (cr.yp.to/ecdh.html#validate).</summary>

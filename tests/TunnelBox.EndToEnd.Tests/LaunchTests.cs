@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>The launcher: what it refuses, what it takes away for good, and that a tunnel misses none of it.</summary>
+[Trait("Load", "light")]
 public class LaunchTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     // Tries what a taken-over daemon would try. Each line of output: what, and "refused" or "done".

@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>How the daemon begins and ends: as wireguard-go does, and with nothing left behind.</summary>
+[Trait("Load", "light")]
 public class LifecycleTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     private static readonly TimeSpan s_soon = TimeSpan.FromSeconds(5);

@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>Joins the scenarios that began with the run; this collection comes last.</summary>
+[Trait("Load", "light")]
 public class LongWaitTests(ITestOutputHelper output)
 {
     [Fact]

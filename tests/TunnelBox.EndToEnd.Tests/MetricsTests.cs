@@ -6,6 +6,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>Metrics of a running tunnel, and settings that only a running daemon shows.</summary>
+[Trait("Load", "light")]
 public class MetricsTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     [Fact]

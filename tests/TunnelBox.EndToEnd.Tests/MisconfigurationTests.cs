@@ -11,6 +11,7 @@ namespace TunnelBox.EndToEnd.Tests;
 /// Twelve classic misconfigurations, each set up for real: doctor names the cause at the end that holds the evidence within 10 s
 /// of its arriving there, and the other end has it among its first three guesses. The table is printed.
 /// </summary>
+[Trait("Load", "light")]
 public class MisconfigurationTests(ITestOutputHelper output)
 {
     private const int Limit = 10, Guesses = 3;

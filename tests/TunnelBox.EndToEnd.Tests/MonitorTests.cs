@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary><c>tunnelctl monitor</c> on a running tunnel.</summary>
+[Trait("Load", "light")]
 public class MonitorTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     [Fact]

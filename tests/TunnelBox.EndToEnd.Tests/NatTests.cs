@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>A client behind a translator that forgets its mappings after 2 s.</summary>
+[Trait("Load", "light")]
 public class NatTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     private const string ServerOuter = "10.88.0.2";

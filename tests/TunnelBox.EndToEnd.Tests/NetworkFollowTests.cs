@@ -6,6 +6,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>The network around a tunnel changes, and so does what its endpoints' names mean: the tunnel follows.</summary>
+[Trait("Load", "light")]
 public class NetworkFollowTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     private const string Far = "far.example", Slow = "slow.example", Dead = "10.77.0.3", Elsewhere = "10.77.0.66", Behind = "198.51.100.9";

@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary><c>tunnelctl trace</c> on a running tunnel: packets with their stages, drops with their reasons, filters, and what cannot be traced.</summary>
+[Trait("Load", "light")]
 public class PacketTraceTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     [Fact]

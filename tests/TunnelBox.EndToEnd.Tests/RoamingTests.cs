@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>A peer is where its last authenticated packet came from.</summary>
+[Trait("Load", "light")]
 public class RoamingTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     [Theory]

@@ -6,6 +6,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary><c>tunnelctl stat</c> on a running tunnel: what passed, what was dropped, and why.</summary>
+[Trait("Load", "light")]
 public class StatTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     [Fact]

@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary><c>tunnelctl top</c> on a running tunnel, without and with a terminal.</summary>
+[Trait("Load", "light")]
 public class TopTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     [Fact]

@@ -4,6 +4,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>Interfaces that move, tunnels that carry tunnels, and tunnels that are routed into themselves.</summary>
+[Trait("Load", "light")]
 public class TopologyTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     /// <summary>The socket stays where the daemon was started, so a namespace can be left with nothing but the tunnel.</summary>

@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>The configuration socket: complete, all-or-nothing, and not to be hurt.</summary>
+[Trait("Load", "light")]
 public class UapiTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     private const string KeyA = "b85996fecc9c7f1fc6d2572a76eda11d59bcd20be8e543b15ce4bd85a8e75a33";

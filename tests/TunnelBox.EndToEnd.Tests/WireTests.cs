@@ -5,6 +5,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>What the tunnel looks like from the wire: marks, padding, lengths, counts.</summary>
+[Trait("Load", "light")]
 public class WireTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     private const int DataOverhead = 32, InitiationType = 1, DataType = 4;

@@ -147,7 +147,7 @@ internal sealed unsafe partial class XdpSocket : IDisposable
     /// <param name="transmit">The TX ring.</param>
     /// <returns>The socket, which owns the rings and no descriptor.</returns>
     public static XdpSocket OfRings(XdpRing fill, XdpRing completion, XdpRing receive, XdpRing transmit) =>
-        new(new FileDescriptor(-1), "memory", 0, 0, null) { TakesChains = true, MetadataSize = sizeof(xsk_tx_metadata), Fill = fill, Completion = completion, Receive = receive, Transmit = transmit };
+        new(new FileDescriptor(-1), "memory", 0, 0, null) { TakesChains = true, Mode = XdpMode.Copy, MetadataSize = sizeof(xsk_tx_metadata), Fill = fill, Completion = completion, Receive = receive, Transmit = transmit };
 
     /// <summary>Has the kernel look at the TX ring.</summary>
     /// <returns>0, or −errno: EAGAIN when frames are left.</returns>
