@@ -18,16 +18,13 @@ public sealed class ControlServer : IDisposable
     public const int Patience = 30_000;
 
     private readonly ControlVerbs _verbs;
-    private readonly Socket _listener;
-    private readonly Lock _gate = new();
-    private readonly HashSet<Socket> _connections = [];
-    private volatile bool _disposed;
+    private readonly ClientAcceptor _clients;
 
     private ControlServer(string path, string interfaceName, ControlVerbs verbs)
     {
         _verbs = verbs;
         SocketPath = path;
-        _listener = UapiSocket.Listen(path, interfaceName);
+        _clients = new ClientAcceptor(UapiSocket.Listen(path, interfaceName), MaxConnections, "control", Serve, Turn);
     }
 
     /// <summary>Raised for each request that was refused, with a sentence without secrets.</summary>
@@ -49,19 +46,14 @@ public sealed class ControlServer : IDisposable
     }
 
     /// <summary>Begins to serve.</summary>
-    public void Start() => NewThread(Accept, "control").Start();
+    public void Start() => _clients.Start();
 
     /// <summary>Stops serving, closes every connection and removes the socket file.</summary>
     public void Dispose()
     {
-        lock (_gate)
+        if (_clients.IsDisposed)
         {
-            if (_disposed)
-            {
-                return;
-            }
-
-            _disposed = true;
+            return;
         }
 
         try
@@ -73,116 +65,28 @@ public sealed class ControlServer : IDisposable
             Refused?.Invoke($"{SocketPath}: the control socket could not be removed: {e.Message.TrimEnd('.')}.");
         }
 
-        _listener.Dispose();
-        lock (_gate)
-        {
-            foreach (Socket connection in _connections)
-            {
-                connection.Dispose();
-            }
-        }
+        _clients.Dispose();
     }
 
-    private static Thread NewThread(Action body, string name) => new(() => body(), 256 * 1024) { IsBackground = true, Name = name };
-
-    private void Accept()
-    {
-        while (true)
-        {
-            Socket connection;
-            try
-            {
-                connection = _listener.Accept();
-            }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException)
-            {
-                if (_disposed || e is ObjectDisposedException)
-                {
-                    return;
-                }
-
-                // Out of descriptors, most likely; wait instead of spinning.
-                Thread.Sleep(50);
-                continue;
-            }
-
-            bool full;
-            lock (_gate)
-            {
-                if (_disposed)
-                {
-                    connection.Dispose();
-                    return;
-                }
-
-                full = _connections.Count >= MaxConnections;
-                if (!full)
-                {
-                    _connections.Add(connection);
-                }
-            }
-
-            if (full)
-            {
-                Turn(connection);
-            }
-            else
-            {
-                NewThread(() => Serve(connection), "control-client").Start();
-            }
-        }
-    }
-
-    private void Turn(Socket connection)
-    {
-        using (connection)
-        {
-            try
-            {
-                // A fresh connection's buffer takes a line at once; nobody can keep the accepting thread here.
-                connection.Blocking = false;
-                connection.Send([.. JsonSerializer.SerializeToUtf8Bytes(
-                    new ControlError { Error = $"{SocketPath}: {MaxConnections} clients are connected already; end one of them." },
-                    ControlJson.Default.ControlError), (byte)'\n']);
-            }
-            catch (SocketException)
-            {
-                // It went away by itself.
-            }
-        }
-    }
+    private void Turn(Socket connection) => connection.Send([.. JsonSerializer.SerializeToUtf8Bytes(
+        new ControlError { Error = $"{SocketPath}: {MaxConnections} clients are connected already; end one of them." },
+        ControlJson.Default.ControlError), (byte)'\n']);
 
     private void Serve(Socket connection)
     {
+        connection.ReceiveTimeout = connection.SendTimeout = Patience;
+        using NetworkStream stream = new(connection, ownsSocket: false);
         try
         {
-            connection.ReceiveTimeout = connection.SendTimeout = Patience;
-            using NetworkStream stream = new(connection, ownsSocket: false);
-            try
-            {
-                Answer(connection, stream);
-            }
-            catch (ControlException e)
-            {
-                Refuse(stream, e.Message, e.Failure);
-            }
-            catch (Exception e) when (e is not (IOException or SocketException or ObjectDisposedException))
-            {
-                Refuse(stream, $"The control request failed: {e.GetType().Name}: {e.Message}", ControlFailure.Failed);
-            }
+            Answer(connection, stream);
         }
-        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException)
+        catch (ControlException e)
         {
-            // The client went away, or the server does; either way nothing is left to say to it.
+            Refuse(stream, e.Message, e.Failure);
         }
-        finally
+        catch (Exception e) when (e is not (IOException or SocketException or ObjectDisposedException))
         {
-            lock (_gate)
-            {
-                _connections.Remove(connection);
-            }
-
-            connection.Dispose();
+            Refuse(stream, $"The control request failed: {e.GetType().Name}: {e.Message}", ControlFailure.Failed);
         }
     }
 
@@ -217,7 +121,7 @@ public sealed class ControlServer : IDisposable
         ControlHandler handler = _verbs.Find(head.Verb) ?? throw new ControlException(
             $"The daemon knows no control verb {ConfigurationFault.Quote(System.Text.Encoding.UTF8.GetBytes(head.Verb))}; it knows {string.Join(", ", _verbs.Names.Order(StringComparer.Ordinal))}.",
             ControlFailure.Wrong);
-        handler(new ControlCall(line.ToArray(), stream, () => !_disposed && !connection.Poll(0, SelectMode.SelectRead), connection));
+        handler(new ControlCall(line.ToArray(), stream, () => !_clients.IsDisposed && !connection.Poll(0, SelectMode.SelectRead), connection));
     }
 
     private static ControlRequest Head(ReadOnlySpan<byte> line)

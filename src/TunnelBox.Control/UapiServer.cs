@@ -19,19 +19,16 @@ public sealed class UapiServer : IDisposable
     public const int SendTimeout = 30_000;
 
     private readonly IUapiDevice _device;
-    private readonly Socket _listener;
+    private readonly ClientAcceptor _clients;
     private readonly FileSystemWatcher _watcher;
     private readonly Lock _setLock = new();
-    private readonly Lock _connectionsLock = new();
-    private readonly HashSet<Socket> _connections = [];
     private int _removed;
-    private bool _disposed;
 
     private UapiServer(IUapiDevice device, string directory, string interfaceName)
     {
         _device = device;
         SocketPath = UapiSocket.PathOf(directory, interfaceName);
-        _listener = UapiSocket.Listen(SocketPath, interfaceName);
+        _clients = new ClientAcceptor(UapiSocket.Listen(SocketPath, interfaceName), MaxConnections, "uapi", Serve);
         try
         {
             _watcher = new FileSystemWatcher(directory, interfaceName + ".sock") { NotifyFilter = NotifyFilters.FileName };
@@ -41,7 +38,7 @@ public sealed class UapiServer : IDisposable
         }
         catch (Exception e) when (e is IOException or ArgumentException)
         {
-            _listener.Dispose();
+            _clients.Dispose();
             File.Delete(SocketPath);
             throw new ControlException($"{SocketPath}: the control socket cannot be watched: {e.Message.TrimEnd('.')}.", ControlFailure.Failed, e);
         }
@@ -86,20 +83,15 @@ public sealed class UapiServer : IDisposable
             OnGone();
         }
 
-        NewThread(Accept, "uapi").Start();
+        _clients.Start();
     }
 
     /// <summary>Stops serving, closes every connection and removes the socket file, unless it was removed (and perhaps remade) by others.</summary>
     public void Dispose()
     {
-        lock (_connectionsLock)
+        if (_clients.IsDisposed)
         {
-            if (_disposed)
-            {
-                return;
-            }
-
-            _disposed = true;
+            return;
         }
 
         _watcher.Dispose();
@@ -115,59 +107,14 @@ public sealed class UapiServer : IDisposable
             }
         }
 
-        _listener.Dispose();
-        lock (_connectionsLock)
-        {
-            foreach (Socket connection in _connections)
-            {
-                connection.Dispose();
-            }
-        }
+        _clients.Dispose();
     }
-
-    private static Thread NewThread(Action body, string name) => new(() => body(), 256 * 1024) { IsBackground = true, Name = name };
 
     private void OnGone()
     {
         if (!File.Exists(SocketPath) && Interlocked.Exchange(ref _removed, 1) == 0)
         {
             ThreadPool.QueueUserWorkItem(_ => SocketRemoved?.Invoke());
-        }
-    }
-
-    private void Accept()
-    {
-        while (true)
-        {
-            Socket connection;
-            try
-            {
-                connection = _listener.Accept();
-            }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException)
-            {
-                if (_disposed || e is ObjectDisposedException)
-                {
-                    return;
-                }
-
-                // Out of descriptors, most likely; wait instead of spinning.
-                Thread.Sleep(50);
-                continue;
-            }
-
-            lock (_connectionsLock)
-            {
-                if (_disposed || _connections.Count >= MaxConnections)
-                {
-                    connection.Dispose();
-                    continue;
-                }
-
-                _connections.Add(connection);
-            }
-
-            NewThread(() => Serve(connection), "uapi-client").Start();
         }
     }
 
@@ -180,22 +127,9 @@ public sealed class UapiServer : IDisposable
             UapiSession session = new(_device, _setLock, (error, sentence) => Refused?.Invoke(error, sentence));
             session.Run(stream);
         }
-        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException)
-        {
-            // The client went away, or the server does; either way nothing is left to say to it.
-        }
-        catch (Exception e)
+        catch (Exception e) when (e is not (IOException or SocketException or ObjectDisposedException))
         {
             Refused?.Invoke(Errno.InputOutput, $"A control request failed: {e.GetType().Name}: {e.Message}");
-        }
-        finally
-        {
-            lock (_connectionsLock)
-            {
-                _connections.Remove(connection);
-            }
-
-            connection.Dispose();
         }
     }
 }
