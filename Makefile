@@ -21,6 +21,9 @@ conformance: ## every case of the conformance suite on every target (about 8 min
 	@interop/setup/install-tools.sh conformance && interop/ttcn3/run all
 mutants: ## deliberate faults in a copy of TunnelBox, each of which the conformance suite must catch: out/mutants.md
 	@interop/setup/install-tools.sh conformance && interop/ttcn3/mutate
+.PHONY: fuzz
+fuzz: ## every fuzzer, MINUTES=n in all (1): a table and out/fuzz.json; SEED= and TARGET= repeat, INPUT= takes one input from a file
+	@.ci/fuzz
 bench: bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp bench-steering ## every bench-* target
 bench-tunnel: ## our tunnel against wireguard-go, as a table and out/bench-tunnel.json (QUICK=1: a short look)
 	@interop/bench/tunnel

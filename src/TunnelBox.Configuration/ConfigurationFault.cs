@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace TunnelBox.Configuration;
@@ -15,7 +16,7 @@ public readonly record struct ConfigurationFault(string Source, int Line, string
     /// <inheritdoc/>
     public override string ToString()
     {
-        StringBuilder text = new(Source);
+        StringBuilder text = new(OneLine(Source));
         if (Line > 0)
         {
             text.Append(':').Append(Line);
@@ -24,7 +25,7 @@ public readonly record struct ConfigurationFault(string Source, int Line, string
         text.Append(": ");
         if (Key.Length > 0)
         {
-            text.Append(Key).Append(": ");
+            text.Append(OneLine(Key)).Append(": ");
         }
 
         return text.Append(Text).ToString();
@@ -59,6 +60,12 @@ public readonly record struct ConfigurationFault(string Source, int Line, string
 
         return text.Append('"').ToString();
     }
+
+    // Keys of JSON and paths may hold anything; what moves a terminal's cursor or turns its text around must not reach one.
+    private static string OneLine(string text) => text.Any(Moves) ? string.Concat(text.Select(c => Moves(c) ? '?' : c)) : text;
+
+    private static bool Moves(char c) => char.GetUnicodeCategory(c) is UnicodeCategory.Control or UnicodeCategory.Format
+        or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.Surrogate;
 
     /// <summary>Gives input as printable ASCII, '?' for the rest.</summary>
     /// <param name="input">The bytes; no secret.</param>

@@ -15,6 +15,9 @@ internal static class TraceCommand
     /// <summary>Bytes of each inner packet that filters and text see: all headers that they read.</summary>
     private const int Snap = 128;
 
+    /// <summary>Letters of a wrong reason that are compared with the right ones: no name is longer.</summary>
+    private const int LongestReason = 64;
+
     private static readonly TraceLineJson s_json = new(new JsonSerializerOptions(TraceLineJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
     // The words of pcap-filter(7) that somebody may have meant.
@@ -129,9 +132,12 @@ internal static class TraceCommand
 
     // Those that share the longest run of letters with what was written, for a word that is near to none.
     private static IEnumerable<string> Near(string text) => DropReasons.All.Select(known => known.Name)
-        .OrderByDescending(known => Enumerable.Range(0, text.Length)
-            .Max(start => Enumerable.Range(1, text.Length - start).LastOrDefault(length => known.Contains(text.Substring(start, length), StringComparison.OrdinalIgnoreCase))))
+        .OrderByDescending(known => LongestRun(text.Length > LongestReason ? text[..LongestReason] : text, known))
         .Take(3);
+
+    private static int LongestRun(string text, string known) => Enumerable.Range(0, text.Length)
+        .Select(start => Enumerable.Range(1, text.Length - start).LastOrDefault(length => known.Contains(text.Substring(start, length), StringComparison.OrdinalIgnoreCase)))
+        .DefaultIfEmpty().Max();
 
     private static bool TryCount(string text, out long count) => long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out count) && count > 0;
 }

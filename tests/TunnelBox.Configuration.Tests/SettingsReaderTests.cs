@@ -35,6 +35,15 @@ public sealed class SettingsReaderTests : IDisposable
     }
 
     [Fact]
+    public void A_key_that_would_move_the_cursor_is_printed_without_its_sequences()
+    {
+        // ESC, DEL, a line's end and a mark that turns text around, as JSON may spell them.
+        string fault = Assert.Single(Faults("""{"Work\u001b[2Jers\u007f\n\u202e": 1}"""));
+        Assert.StartsWith("F:1: Work?[2Jers???: there is no such setting.", fault, StringComparison.Ordinal);
+        Assert.DoesNotContain(fault, char.IsControl);
+    }
+
+    [Fact]
     public void Later_sources_win()
     {
         const string Json = """

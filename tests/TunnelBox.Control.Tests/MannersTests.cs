@@ -35,6 +35,7 @@ public sealed class MannersTests(ITestOutputHelper output)
     [InlineData("stat --explian", 2, "Did you mean --explain?")]
     [InlineData("monitor wg0 --conut 3", 2, "Did you mean --count?")]
     [InlineData("ping wg0 x --handshak", 2, "Did you mean --handshake?")]
+    [InlineData("trace nosuch0 --reason \"\"", 2, "There is no drop reason")]
     [InlineData("show nosuch0", 3, "nosuch0")]
     [InlineData("status nosuch0", 3, "nosuch0")]
     [InlineData("setconf nosuch0 /dev/null", 3, "nosuch0")]
@@ -44,6 +45,16 @@ public sealed class MannersTests(ITestOutputHelper output)
         Sandbox.Result result = sandbox.Run(Sandbox.Tunnelctl, line);
         Assert.True(code == result.Code, $"{line}: {result.Code} {result.Error}");
         Assert.Contains(said, result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_long_wrong_reason_is_refused_as_fast_as_a_short_one()
+    {
+        using Sandbox sandbox = new();
+        long start = Stopwatch.GetTimestamp();
+        Sandbox.Result result = sandbox.Run(Sandbox.Tunnelctl, "trace nosuch0 --reason " + new string('a', 20_000));
+        Assert.Equal(2, result.Code);
+        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(5));
     }
 
     [Theory]

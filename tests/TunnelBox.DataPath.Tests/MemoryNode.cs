@@ -26,15 +26,15 @@ internal sealed class MemoryNode : ITunnelOutput, IDisposable
     private readonly Dictionary<DropReason, int> _drops = [];
     private readonly HandshakeQueue _queue = new();
 
-    public MemoryNode(FakeClock clock, ushort port, FakeClock? awake = null)
+    public MemoryNode(FakeClock clock, ushort port, FakeClock? awake = null, RandomSource? random = null)
     {
         Clock = clock;
         Address = new EndpointAddress(0x0A000001, port, false, 0);
-        Tunnel = new Tunnel(Arena, Random, clock, awake ?? clock, _ => new Tai64nClock(clock), this);
-        Gate = new HandshakeGate(Tunnel, _queue, Random, this);
+        Tunnel = new Tunnel(Arena, random ?? Random, clock, awake ?? clock, _ => new Tai64nClock(clock), this);
+        Gate = new HandshakeGate(Tunnel, _queue, random ?? Random, this);
         Worker = new Worker("test", Tunnel, Inner, Outer, new SodiumAead(), Gate, Counters.AddBlock(), Taps);
         PrivateKey = new byte[32];
-        Curve25519.GeneratePrivateKey(Random, PrivateKey);
+        Curve25519.GeneratePrivateKey(random ?? Random, PrivateKey);
         PublicKey = Curve25519.GetPublicKey(PrivateKey);
         using (Tunnel.Edit edit = Tunnel.BeginEdit())
         {

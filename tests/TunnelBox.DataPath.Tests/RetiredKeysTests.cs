@@ -64,6 +64,26 @@ public sealed class RetiredKeysTests : TwoNodes
         Assert.Equal([0, 0], MemoryScan.Count(send, receive));
     }
 
+    [Fact]
+    public void Ephemeral_private_keys_are_nowhere_in_the_memory_of_the_process_after_the_handshake()
+    {
+        var drawn = new Recorder();
+        using var one = new MemoryNode(Clock, 1003, random: drawn);
+        using var other = new MemoryNode(Clock, 1004, random: drawn);
+        byte[] inUse = MemoryScan.Masked(one.PrivateKey.AsSpan(1, 30));
+        drawn.Masked.Clear();
+        MemoryNode.Join(one, other);
+        Send(one, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
+        MemoryNode.Settle(one, other);
+        Assert.Single(other.Delivered);
+
+        // One of each end; what is in use is found, and so would they be.
+        Assert.Equal(2, drawn.Masked.Count);
+        int[] found = MemoryScan.Count([inUse, .. drawn.Masked]);
+        Assert.True(found[0] > 0);
+        Assert.Equal([0, 0], found[1..]);
+    }
+
     private static void Forget(MemoryNode node, MemoryNode other)
     {
         using Tunnel.Edit edit = node.Tunnel.BeginEdit();
@@ -96,5 +116,20 @@ public sealed class RetiredKeysTests : TwoNodes
         }
 
         throw new InvalidOperationException("The key lies in no mapping of this process.");
+    }
+
+    // Keys as they were drawn, without the two bytes that clamping changes.
+    private sealed class Recorder : RandomSource
+    {
+        public List<byte[]> Masked { get; } = [];
+
+        public override void Fill(Span<byte> destination)
+        {
+            MemoryNode.Random.Fill(destination);
+            if (destination.Length == KeyArena.KeySize)
+            {
+                Masked.Add(MemoryScan.Masked(destination.Slice(1, 30)));
+            }
+        }
     }
 }

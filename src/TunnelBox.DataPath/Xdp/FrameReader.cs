@@ -35,6 +35,7 @@ internal static unsafe class FrameReader
     /// <summary>The protocol number of UDP.</summary>
     public const byte Udp = 17;
 
+    private const ushort MoreOrOffset = 0x3FFF;
     private const ushort Vlan = 0x8100;
     private const ushort QinQ = 0x88A8;
 
@@ -149,9 +150,9 @@ internal static unsafe class FrameReader
             return false;
         }
 
-        // Short frames are padded, so the header knows the length better than the frame.
+        // Short frames are padded, so the header knows the length better than the frame. A fragment is no datagram, whatever a later one's bytes look like.
         int total = Word(ip + 2);
-        if (total > length)
+        if (total > length || (Word(ip + 6) & MoreOrOffset) != 0)
         {
             return false;
         }

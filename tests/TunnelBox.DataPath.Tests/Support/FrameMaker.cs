@@ -3,9 +3,14 @@ using System.Buffers.Binary;
 namespace TunnelBox.DataPath.Tests.Support;
 
 /// <summary>Makes frames of every kind that the dissector knows, and damaged ones of each.</summary>
-internal sealed class FrameMaker(int seed)
+internal sealed class FrameMaker(Random random)
 {
-    private readonly Random _random = new(seed);
+    private readonly Random _random = random;
+
+    public FrameMaker(int seed)
+        : this(new Random(seed))
+    {
+    }
 
     public byte[] Next()
     {

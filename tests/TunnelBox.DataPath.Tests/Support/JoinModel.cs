@@ -207,7 +207,12 @@ internal sealed class FlowMaker
             SegmentModel.SetHeaderChecksum(p);
         }
 
-        SegmentModel.SetTransportChecksum(p, _start, _udp);
+        // A spoilt version may ask for addresses that a short packet does not have.
+        if (p[0] >> 4 != 6 || p.Length >= 40)
+        {
+            SegmentModel.SetTransportChecksum(p, _start, _udp);
+        }
+
         if (spoil == 21)
         {
             p[^1] ^= 1;

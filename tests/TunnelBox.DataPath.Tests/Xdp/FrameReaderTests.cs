@@ -81,6 +81,19 @@ public sealed unsafe class FrameReaderTests
         }
     }
 
+    [Theory]
+    [InlineData(0x2000)]
+    [InlineData(0x0001)]
+    [InlineData(0x1FFF)]
+    public void A_fragment_is_no_datagram_even_where_its_bytes_look_like_one(int flags)
+    {
+        byte[] frame = Build("10.9.0.1", "10.9.0.2:4000", new byte[16], 0);
+        byte[] packet = frame[14..];
+        SegmentModel.SetWord(packet, 6, flags);
+        SegmentModel.SetHeaderChecksum(packet);
+        AssertDropped([.. frame[..14], .. packet]);
+    }
+
     [Fact]
     public void Any_bytes_are_read_without_leaving_the_frame()
     {
