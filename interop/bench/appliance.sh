@@ -55,6 +55,8 @@ make_far() {
 
 # receive PATIENCE: a receiver in the far namespace whose last line is in $work/received when it has ended.
 receive() {
+    # What an earlier one has said must not be taken for this one's.
+    rm -f "$work/received"
     ip netns exec "$far" perl -e "$receiver" 10.92.0.2 "$1" >"$work/received" &
     receiving=$!
     local _

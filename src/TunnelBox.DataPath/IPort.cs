@@ -43,6 +43,9 @@ public interface IPort : IDisposable
     /// </summary>
     bool MoreWaiting { get; }
 
+    /// <summary>Gets a value indicating whether packets were taken from the kernel and not handed out yet: with the port's end they would be lost.</summary>
+    bool Holds => false;
+
     /// <summary>
     /// Sends every packet whose verdict is <see cref="Verdict.Continue"/>, in order, and sets its verdict to
     /// <see cref="Verdict.Done"/>, or to <see cref="Verdict.Dropped"/> with the reason. An inner port may overwrite the 16 bytes

@@ -16,6 +16,7 @@ public sealed unsafe partial class Worker : IDisposable
 {
     private const int StagedRegion = 256 * 1024;
     private const int LargestPacket = 65535;
+    private const int MostLatePasses = 256;
     private readonly Tunnel _tunnel;
     private readonly IPort _inner;
     private readonly IPort _outer;
@@ -41,6 +42,7 @@ public sealed unsafe partial class Worker : IDisposable
     private long _asleep;
     private long _started;
     private long _passes;
+    private long _finishUntil = long.MinValue;
 
     /// <summary>Makes a worker; <see cref="Start"/> starts its thread.</summary>
     /// <param name="name">The thread's name, at most 15 bytes.</param>
@@ -112,6 +114,18 @@ public sealed unsafe partial class Worker : IDisposable
 
     /// <summary>Has the worker make a pass; any thread.</summary>
     public void Wake() => _wake.Set();
+
+    /// <summary>
+    /// Has the worker stop, and before it does take in what waits in its ports, as long as that takes and at most for a while: traffic goes on coming. Any thread;
+    /// <see cref="Dispose"/> waits for it.
+    /// </summary>
+    /// <param name="patience">How long at most.</param>
+    public void Finish(TimeSpan patience)
+    {
+        Volatile.Write(ref _finishUntil, _tunnel.Now() + ((long)patience.TotalMicroseconds * 1000));
+        _stopping = true;
+        _wake.Set();
+    }
 
     /// <summary>Stops the thread and waits for it; packets it had received are sent first.</summary>
     public void Dispose()
@@ -195,6 +209,19 @@ public sealed unsafe partial class Worker : IDisposable
             {
                 return;
             }
+        }
+
+        TakeRest();
+    }
+
+    // What the kernel has handed out is nobody else's any more, so it is passed on even where there is no time; each pass brings more, which may hold a rest again.
+    internal void TakeRest()
+    {
+        bool waits = _finishUntil != long.MinValue;
+        for (int late = 0; late < MostLatePasses && (waits || _inner.Holds || _outer.Holds);)
+        {
+            waits = Pass() > 0 && waits && _now < _finishUntil;
+            late += waits ? 0 : 1;
         }
     }
 

@@ -162,7 +162,7 @@ public sealed partial class TunnelDevice
             }
 
             lost.Detach();
-            StopWorkers();
+            StopWorkers(XdpPatience);
             CloseGateway();
             if (end == XdpEnd.Changed)
             {

@@ -27,6 +27,12 @@ public sealed partial class TunnelDevice
     /// <summary>Milliseconds after which a device that then fails counts as one that failed for the first time.</summary>
     private const long GoodStanding = 60_000;
 
+    // Rings hold 2,048 frames at most, and no more arrive when the program is detached.
+    private static readonly TimeSpan XdpPatience = TimeSpan.FromMilliseconds(20);
+
+    // What waits in queues and sockets that are closed: some thousand packets, which take milliseconds where a processor is to be had.
+    private static readonly TimeSpan EndPatience = TimeSpan.FromMilliseconds(250);
+
     private OuterPortSetting _choice = null!;
     private Timer? _deviceLooks;
     private XdpOuter? _xdp;
@@ -222,7 +228,7 @@ public sealed partial class TunnelDevice
             }
 
             int device = XdpOuter.IndexOf(lost.Device);
-            StopOuter();
+            StopOuter(XdpPatience);
             switch (end)
             {
                 case XdpEnd.Changed:
@@ -244,7 +250,7 @@ public sealed partial class TunnelDevice
     }
 
     // The traffic goes back to the kernel, the workers take what had arrived, and only then everything is closed.
-    private void StopOuter()
+    private void StopOuter(TimeSpan patience)
     {
         XdpOuter? xdp = _xdp;
         if (xdp is not null)
@@ -255,7 +261,7 @@ public sealed partial class TunnelDevice
             xdp.Detach();
         }
 
-        StopWorkers();
+        StopWorkers(xdp is not null && patience < XdpPatience ? XdpPatience : patience);
         if (xdp is null)
         {
             return;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime;
 using System.Security.Cryptography;
 using TunnelBox.Configuration;
 using TunnelBox.Control;
@@ -20,6 +21,8 @@ public sealed partial class TunnelDevice
     private const int LoadPatience = 5_000;
     private const int LargestFrame = 1 << 30;
     private const int ReleasePatience = 10_000;
+    private const int CompilerPatience = 2_000;
+    private const int CompilerLook = 150;
 
     private int _handing;
     private Taken? _taken;
@@ -84,19 +87,23 @@ public sealed partial class TunnelDevice
         byte[]? frame = null;
         // All that takes time, before the old process stops.
         Worker[] workers = taken.Udp is null ? [] : MakeWorkers(taken.Udp);
+        AwaitCompiler();
         long began = Stopwatch.GetTimestamp();
+        double arrived = 0, loaded = 0;
         try
         {
             lock (_stateGate)
             {
                 taken.Session.Say(TakeOverWord.Ready);
                 frame = taken.Session.Take(LargestFrame);
+                arrived = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
                 if (!_tunnel.ImportSessions(frame))
                 {
                     throw new StartException("The running daemon's sessions are not those of its configuration, which has changed meanwhile: it goes on; try again.");
                 }
 
                 taken.Session.Say(TakeOverWord.Loaded);
+                loaded = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
                 if (taken.Session.Take(1) is not [TakeOverWord.Go])
                 {
                     throw new IOException("it says something else than go");
@@ -110,7 +117,9 @@ public sealed partial class TunnelDevice
                 }
             }
 
-            _log.Info($"{InterfaceName}: {_tunnel.PeerCount} peers with their sessions were taken over; nothing moved for {Stopwatch.GetElapsedTime(began).TotalMilliseconds:F1} ms");
+            double all = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
+            _log.Info($"{InterfaceName}: {_tunnel.PeerCount} peers with their sessions were taken over; nothing moved for {all:F1} ms");
+            _log.Verbose($"{InterfaceName}: of these, {arrived:F1} ms until the sessions were here, {loaded - arrived:F1} ms to load them, {all - loaded:F1} ms until the workers ran");
         }
         catch (IOException fault)
         {
@@ -126,6 +135,17 @@ public sealed partial class TunnelDevice
 
             taken.Session.Dispose();
             _taken = null;
+        }
+    }
+
+    // The compiler is still busy with what the start has shown to be much used. While the tunnel stands still it would take a processor, and that while is short.
+    private static void AwaitCompiler()
+    {
+        long until = Environment.TickCount64 + CompilerPatience;
+        for (long seen = -1, count = JitInfo.GetCompiledMethodCount(); count != seen && Environment.TickCount64 < until; count = JitInfo.GetCompiledMethodCount())
+        {
+            seen = count;
+            Thread.Sleep(CompilerLook);
         }
     }
 
@@ -197,18 +217,23 @@ public sealed partial class TunnelDevice
             outcome = "it did not take the sessions";
             bool gone = false;
             byte[]? frame = null;
+            long began = Stopwatch.GetTimestamp();
             try
             {
-                StopOuter();
+                // The queues and sockets go on in the other process, with what waits in them.
+                StopOuter(TimeSpan.Zero);
                 CloseGateway();
                 // Handshakes of this process stop as well.
                 _sockets = null;
+                double stopped = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
                 frame = _tunnel.ExportSessions();
                 call.Send(frame);
+                double sent = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
                 if (call.Hear(LoadPatience) == TakeOverWord.Loaded)
                 {
                     call.Send([TakeOverWord.Go]);
                     gone = true;
+                    _log.Verbose($"{InterfaceName}: the workers stopped in {stopped:F1} ms, the sessions were written in {sent - stopped:F1} ms");
                 }
             }
             catch (IOException fault)

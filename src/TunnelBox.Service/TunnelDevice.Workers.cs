@@ -59,10 +59,17 @@ public sealed partial class TunnelDevice
         return [];
     }
 
-    private void StopWorkers()
+    /// <summary>Stops the workers.</summary>
+    /// <param name="patience">How long they may take in what waits in their ports; none where the ports stay.</param>
+    private void StopWorkers(TimeSpan patience = default)
     {
         Worker[] workers = _workers;
         _workers = [];
+        if (patience > TimeSpan.Zero)
+        {
+            Array.ForEach(workers, worker => worker.Finish(patience));
+        }
+
         foreach (Worker worker in workers)
         {
             worker.Dispose();

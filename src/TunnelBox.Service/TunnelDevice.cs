@@ -297,7 +297,7 @@ public sealed partial class TunnelDevice : ITunnel
 
     private void Down()
     {
-        StopOuter();
+        StopOuter(EndPatience);
         CloseGateway();
         UdpSockets? sockets = _sockets;
         if (sockets is not null)
@@ -339,7 +339,7 @@ public sealed partial class TunnelDevice : ITunnel
             return refused.Errno == 0 ? -Definitions.EIO : -refused.Errno;
         }
 
-        StopOuter();
+        StopOuter(EndPatience);
         UdpSockets? old = _sockets;
         _sockets = opened;
         old?.Dispose();

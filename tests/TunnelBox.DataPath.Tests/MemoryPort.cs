@@ -16,6 +16,11 @@ internal sealed unsafe class MemoryPort : IPort
 
     public bool MoreWaiting => Incoming.Count > 0;
 
+    public bool Holds => IsOnlyHere && Incoming.Count > 0;
+
+    /// <summary>Whether what waits was taken from where it would wait longer than the port lives.</summary>
+    public bool IsOnlyHere { get; set; }
+
     public int GetPollDescriptors(Span<int> descriptors) => 0;
 
     public int Receive(Burst burst)

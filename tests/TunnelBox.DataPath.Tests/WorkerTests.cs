@@ -217,6 +217,54 @@ public sealed class WorkerTests : TwoNodes
     }
 
     [Fact]
+    public void What_waits_in_both_ports_is_passed_on_before_the_end()
+    {
+        const int Packets = 1000;
+        Establish();
+        int received = A.Delivered.Count;
+        for (int i = 0; i < Packets; i++)
+        {
+            Send(A, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
+            Send(B, InnerPackets.IPv4("10.0.0.2", "10.0.0.1"));
+        }
+
+        B.Worker.Finish(TimeSpan.FromMilliseconds(10));
+        B.Worker.TakeRest();
+        A.Worker.Finish(TimeSpan.FromMilliseconds(10));
+        A.Worker.TakeRest();
+        Assert.Equal(received + Packets, A.Delivered.Count);
+        Assert.Equal(Packets, B.Outer.Incoming.Count(datagram => datagram.Bytes.Length > 32));
+    }
+
+    [Fact]
+    public void Traffic_without_an_end_does_not_hold_the_end_up()
+    {
+        Establish();
+        A.Transmit = (_, _, _) =>
+        {
+            Clock.Advance(0.001);
+            Send(A, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
+        };
+        Send(A, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
+        long before = Clock.Nanoseconds;
+        A.Worker.Finish(TimeSpan.FromMilliseconds(10));
+        A.Worker.TakeRest();
+        Assert.InRange(Clock.Nanoseconds - before, 9_000_000, 11_000_000);
+    }
+
+    [Fact]
+    public void Only_what_a_port_holds_itself_is_passed_on_where_the_ports_stay()
+    {
+        Establish();
+        Send(A, InnerPackets.IPv4("10.0.0.1", "10.0.0.2"));
+        A.Worker.TakeRest();
+        Assert.Empty(B.Outer.Incoming);
+        A.Inner.IsOnlyHere = true;
+        A.Worker.TakeRest();
+        Assert.Single(B.Outer.Incoming);
+    }
+
+    [Fact]
     public void Sessions_do_not_survive_suspend()
     {
         var awake = new FakeClock();

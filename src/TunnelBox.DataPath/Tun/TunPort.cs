@@ -50,6 +50,9 @@ public sealed unsafe class TunPort : IPort
     /// <inheritdoc/>
     public bool MoreWaiting { get; private set; }
 
+    /// <inheritdoc/>
+    public bool Holds => _splitter.Active;
+
     /// <summary>Gets a value indicating whether the kernel said that the interface was deleted.</summary>
     public bool Gone => _gone || _writer.Gone;
 

@@ -53,6 +53,9 @@ public sealed class UdpPort : IPort
     public bool MoreWaiting => (_receivers[0]?.MoreWaiting ?? false) || (_receivers[1]?.MoreWaiting ?? false);
 
     /// <inheritdoc/>
+    public bool Holds => (_receivers[0]?.Holds ?? false) || (_receivers[1]?.Holds ?? false);
+
+    /// <inheritdoc/>
     public int GetPollDescriptors(Span<int> descriptors)
     {
         int count = 0;

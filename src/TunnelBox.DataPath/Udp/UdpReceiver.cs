@@ -66,6 +66,9 @@ internal sealed unsafe class UdpReceiver : IDisposable
     /// <summary>Gets a value indicating whether datagrams may be waiting, here or in the kernel.</summary>
     public bool MoreWaiting { get; private set; }
 
+    /// <summary>Gets a value indicating whether datagrams lie here.</summary>
+    public bool Holds => _next < _end;
+
     /// <summary>Appends datagrams until the burst is full or nothing is there.</summary>
     /// <param name="burst">Appended to.</param>
     public void Receive(Burst burst)

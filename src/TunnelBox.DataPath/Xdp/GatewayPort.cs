@@ -73,6 +73,9 @@ internal sealed unsafe class GatewayPort : IPort
     }
 
     /// <inheritdoc/>
+    public bool Holds => _answerCount > 0 || _tun.Holds;
+
+    /// <inheritdoc/>
     public int GetPollDescriptors(Span<int> descriptors)
     {
         int count = _tun.GetPollDescriptors(descriptors);

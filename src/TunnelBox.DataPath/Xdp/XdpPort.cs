@@ -87,6 +87,9 @@ internal sealed unsafe class XdpPort : IPort
     }
 
     /// <inheritdoc/>
+    public bool Holds => _udp.Holds;
+
+    /// <inheritdoc/>
     public int GetPollDescriptors(Span<int> descriptors)
     {
         int count = _udp.GetPollDescriptors(descriptors);
