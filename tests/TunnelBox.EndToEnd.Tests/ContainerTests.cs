@@ -21,9 +21,11 @@ public class ContainerTests(ITestOutputHelper output, ImageStore store) : EndToE
     [Fact]
     public async Task Two_sidecars_pass_traffic_with_one_capability_and_stop_when_asked()
     {
-        (Sidecar one, Sidecar two) = await PairAsync(new SidecarOptions());
+        (Sidecar one, Sidecar two) = await PairAsync(new SidecarOptions { Start = SidecarStart.File }, new SidecarOptions { Start = SidecarStart.Variables });
         await Ping.ExpectAsync(_left, Right4);
         await Ping.ExpectAsync(_right, Left4);
+        Assert.Contains("Interface PrivateKey = (hidden) (from TUNNELBOX__INTERFACE__PRIVATEKEY_FILE)", two.Run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain(two.Keys.Private, two.Run.Error + two.Run.Output, StringComparison.Ordinal);
         (await Transfer.UdpAsync(Lab, _left, _right, Right4, 2000, 1000, 1200)).Expect(mayBeLost: 0);
         await ExpectOnlyAsync(one, NetAdmin);
 
@@ -37,31 +39,37 @@ public class ContainerTests(ITestOutputHelper output, ImageStore store) : EndToE
 
     [Theory]
     [Trait("Tier", "all")]
-    [InlineData("2022")]
-    [InlineData("2023")]
-    public async Task It_talks_to_wireguard_go(string release)
+    [InlineData("2022", SidecarStart.Variables)]
+    [InlineData("2022", SidecarStart.Tool)]
+    [InlineData("2023", SidecarStart.File)]
+    public async Task It_talks_to_wireguard_go(string release, object start)
     {
         await LinkAsync();
         TunnelProgram go = release == "2022" ? await TunnelProgram.WireGuardGo2022Async() : await TunnelProgram.WireGuardGo2023Async();
         TunnelEnd far = await TunnelEnd.StartAsync(Lab, _right, go);
         await far.UpAsync(Port, 1420, $"{Right4}/24");
         Sidecar near = await Sidecar.PrepareAsync(Lab, store, _left, $"{Left4}/24");
-        await near.StartAsync(near.WgFile(Port, far.Keys.Public, $"{Right4}/32", $"{Right}:{Port}"), new SidecarOptions());
+        await near.StartAsync(Port, new SidecarPeer(far.Keys.Public, $"{Right4}/32", $"{Right}:{Port}"), new SidecarOptions { Start = (SidecarStart)start });
         await far.SetAsync($"peer {near.Keys.Public} allowed-ips {Left4}/32 endpoint {Left}:{Port}");
         await Ping.UntilAnsweredAsync(_left, Right4, TimeSpan.FromSeconds(12));
         await Transfer.ExpectTcpAsync(Lab, _left, _right, Right4, 16 << 20);
         await Transfer.ExpectTcpAsync(Lab, _right, _left, Left4, 16 << 20);
     }
 
-    [Fact]
+    [Theory]
     [Trait("Tier", "all")]
-    public async Task A_killed_one_is_started_again_and_meets_its_peer()
+    [InlineData(SidecarStart.File)]
+    [InlineData(SidecarStart.Variables)]
+    public async Task A_killed_one_is_started_again_and_meets_its_peer(object start)
     {
-        (Sidecar one, _) = await PairAsync(new SidecarOptions());
+        (Sidecar one, _) = await PairAsync(new SidecarOptions { Start = (SidecarStart)start });
         await Ping.ExpectAsync(_left, Right4);
         (await one.PodmanAsync("kill", "--signal", "KILL")).Expect();
         Assert.Equal(137, (await one.Run.WaitAsync(Lab.Deadline)).ExitCode);
         await one.RestartAsync();
+        await Ping.UntilAnsweredAsync(_left, Right4, TimeSpan.FromSeconds(12));
+        // And once more by the orchestrator's own way, which asks first.
+        (await one.PodmanAsync("restart", "--time", "10")).Expect();
         await Ping.UntilAnsweredAsync(_left, Right4, TimeSpan.FromSeconds(12));
     }
 
@@ -69,26 +77,97 @@ public class ContainerTests(ITestOutputHelper output, ImageStore store) : EndToE
     [Trait("Tier", "all")]
     public async Task It_runs_where_programs_can_gain_nothing_by_exec()
     {
-        (Sidecar one, _) = await PairAsync(new SidecarOptions { NoNewPrivileges = true });
+        (Sidecar one, _) = await PairAsync(new SidecarOptions { More = ["--security-opt=no-new-privileges"] });
         await Ping.ExpectAsync(_left, Right4);
         await ExpectOnlyAsync(one, NetAdmin);
     }
 
     [Fact]
     [Trait("Tier", "all")]
-    public async Task AF_XDP_takes_four_capabilities_more()
+    public async Task Another_runtime_runs_it_as_well()
+    {
+        (Sidecar one, Sidecar two) = await PairAsync(new SidecarOptions { Runtime = "crun" });
+        await Ping.ExpectAsync(_left, Right4);
+        await ExpectOnlyAsync(one, NetAdmin);
+        int process = await two.ProcessAsync();
+        await Lab.RunAsync("kill", "-TERM", process.ToString(CultureInfo.InvariantCulture));
+        Assert.Equal(0, (await two.Run.WaitAsync(Lab.Deadline)).ExitCode);
+    }
+
+    [Fact]
+    [Trait("Tier", "all")]
+    public async Task AF_XDP_takes_four_capabilities_more_and_a_profile_that_lets_bpf_pass()
     {
         await LinkAsync();
-        SidecarOptions options = new()
-        {
-            // The frames take more locked memory than a container is commonly allowed.
-            Capabilities = ["NET_ADMIN", "NET_RAW", "BPF", "PERFMON", "IPC_LOCK"],
-            Variables = [$"TUNNELBOX__OUTERPORT=xdp:{_leftLink}"],
-        };
-        (Sidecar one, _) = await PairAsync(options, new SidecarOptions());
+        (Sidecar one, _) = await PairAsync(OverXdp() with { More = ["--security-opt=seccomp=unconfined"] }, new SidecarOptions());
+        await Ping.ExpectAsync(_left, Right4);
+        await one.Run.WaitForOutputAsync($"XDP on {_leftLink} is in", Lab.Deadline);
         await Ping.ExpectAsync(_left, Right4);
         Assert.Contains($"xdp:{_leftLink}", (await one.TunnelctlAsync("status", Sidecar.Interface, "--json")).Output, StringComparison.Ordinal);
+        await Transfer.ExpectTcpAsync(Lab, _left, _right, Right4, 8 << 20);
         await ExpectOnlyAsync(one, NetAdmin | NetRaw | IpcLock | Bpf | Perfmon);
+    }
+
+    [Fact]
+    [Trait("Tier", "all")]
+    public async Task A_profile_that_forbids_bpf_is_named_with_the_line_that_lifts_it_and_UDP_carries_the_tunnel()
+    {
+        await LinkAsync();
+        string profile = Path.Combine(Lab.Folder, "profile.json");
+        await File.WriteAllTextAsync(profile, """{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["bpf"],"action":"SCMP_ACT_ERRNO","errnoRet":1}]}""");
+        (Sidecar one, _) = await PairAsync(OverXdp() with { More = [$"--security-opt=seccomp={profile}"] }, new SidecarOptions());
+        await one.Run.WaitForOutputAsync($"no XDP on {_leftLink}: the capabilities are there, but bpf(2) is forbidden", Lab.Deadline);
+        Assert.Contains("securityContext.seccompProfile: {type: Unconfined}", one.Run.Error, StringComparison.Ordinal);
+        Assert.Contains("the UDP port carries the tunnel", one.Run.Error, StringComparison.Ordinal);
+        await Ping.ExpectAsync(_left, Right4);
+    }
+
+    [Fact]
+    [Trait("Tier", "all")]
+    public async Task A_default_route_names_the_setting_that_it_cannot_write_and_runs_where_that_is_set()
+    {
+        await LinkAsync();
+        await _left.RunAsync("sysctl", "-q", "-w", "net.ipv4.conf.all.src_valid_mark=0");
+        Sidecar one = await Sidecar.PrepareAsync(Lab, store, _left, $"{Left4}/24");
+        Sidecar two = await Sidecar.PrepareAsync(Lab, store, _right, $"{Right4}/24");
+        SidecarPeer peer = new(two.Keys.Public, "0.0.0.0/0", $"{Right}:{Port}");
+        CommandResult refused = await one.TryAsync(Port, peer, new SidecarOptions());
+        Assert.Equal(1, refused.ExitCode);
+        Assert.Contains("net.ipv4.conf.all.src_valid_mark=1", refused.Error, StringComparison.Ordinal);
+        Assert.Contains("securityContext.sysctls", refused.Error, StringComparison.Ordinal);
+        Assert.False(await _left.HasLinkAsync(Sidecar.Interface));
+        Assert.Empty((await _left.RunAsync("nft", "list", "ruleset")).Output.Trim());
+
+        await _left.RunAsync("sysctl", "-q", "-w", "net.ipv4.conf.all.src_valid_mark=1");
+        one = await Sidecar.PrepareAsync(Lab, store, _left, $"{Left4}/24");
+        await one.StartAsync(Port, peer, new SidecarOptions());
+        await two.StartAsync(Port, new SidecarPeer(one.Keys.Public, $"{Left4}/32", null), new SidecarOptions());
+        await Ping.UntilAnsweredAsync(_left, Right4, TimeSpan.FromSeconds(12));
+        Assert.Contains($"dev {Sidecar.Interface}", (await _left.RunAsync("ip", "route", "get", "203.0.113.1")).Output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [Trait("Tier", "all")]
+    [InlineData("file", "/etc/wireguard/wg0.conf:10: AllowdIPs: ")]
+    [InlineData("variable", "TUNNELBOX__INTERFACE__MTUU: there is no such key")]
+    [InlineData("key", "TUNNELBOX__INTERFACE__PRIVATEKEY_FILE: ")]
+    [InlineData("setting", "TUNNELBOX__WORKERS")]
+    public async Task A_wrong_configuration_is_told_in_one_sentence_with_its_place(string wrong, string told)
+    {
+        await LinkAsync();
+        Sidecar one = await Sidecar.PrepareAsync(Lab, store, _left, $"{Left4}/24");
+        SidecarOptions options = wrong switch
+        {
+            "file" => new SidecarOptions(),
+            "variable" => new SidecarOptions { Start = SidecarStart.Variables, Variables = ["TUNNELBOX__INTERFACE__MTUU=1400"] },
+            "key" => new SidecarOptions { Start = SidecarStart.Tool, Variables = ["TUNNELBOX__INTERFACE__PRIVATEKEY_FILE=/run/secrets/nowhere"] },
+            _ => new SidecarOptions { Start = SidecarStart.Variables, Variables = ["TUNNELBOX__WORKERS=many"] },
+        };
+        CommandResult refused = await one.TryAsync(Port, new SidecarPeer(one.Keys.Public, $"{Right4}/32", null), options, wrong == "file" ? "AllowdIPs = 10.0.0.0/8\n" : "");
+        Assert.Equal(2, refused.ExitCode);
+        Assert.Contains(told, refused.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain(one.Keys.Private, refused.Error + refused.Output, StringComparison.Ordinal);
+        Assert.False(await _left.HasLinkAsync(Sidecar.Interface));
     }
 
     [Theory]
@@ -107,9 +186,8 @@ public class ContainerTests(ITestOutputHelper output, ImageStore store) : EndToE
             "tun" => new SidecarOptions { Tun = false },
             _ => new SidecarOptions { Writable = false },
         };
-        Sidecar one = await Sidecar.PrepareAsync(Lab, store, _left);
-        CommandResult refused = await RunningProcess.RunAsync(
-            await one.WordsAsync(one.WgFile(Port, one.Keys.Public, $"{Right4}/32", null), options), Lab.Deadline);
+        Sidecar one = await Sidecar.PrepareAsync(Lab, store, _left, $"{Left4}/24");
+        CommandResult refused = await one.TryAsync(Port, new SidecarPeer(one.Keys.Public, $"{Right4}/32", null), options);
         Assert.Equal(1, refused.ExitCode);
         Assert.Contains(thing, refused.Error, StringComparison.Ordinal);
         Assert.Contains(line, refused.Error, StringComparison.Ordinal);
@@ -174,10 +252,17 @@ public class ContainerTests(ITestOutputHelper output, ImageStore store) : EndToE
         Sidecar one = await Sidecar.PrepareAsync(Lab, store, _left!, $"{Left4}/24");
         Sidecar two = await Sidecar.PrepareAsync(Lab, store, _right, $"{Right4}/24");
         await Task.WhenAll(
-            one.StartAsync(one.WgFile(Port, two.Keys.Public, $"{Right4}/32", $"{Right}:{Port}"), options),
-            two.StartAsync(two.WgFile(Port, one.Keys.Public, $"{Left4}/32", $"{Left}:{Port}"), others ?? options));
+            one.StartAsync(Port, new SidecarPeer(two.Keys.Public, $"{Right4}/32", $"{Right}:{Port}"), options),
+            two.StartAsync(Port, new SidecarPeer(one.Keys.Public, $"{Left4}/32", $"{Left}:{Port}"), others ?? options));
         return (one, two);
     }
+
+    // The frames take more locked memory than a container is commonly allowed.
+    private SidecarOptions OverXdp() => new()
+    {
+        Capabilities = ["NET_ADMIN", "NET_RAW", "BPF", "PERFMON", "IPC_LOCK"],
+        Variables = [$"TUNNELBOX__OUTERPORT=xdp:{_leftLink}"],
+    };
 
     /// <summary>Every thread holds these capabilities and can hold no others; its calls are filtered, and nobody but root reads its memory.</summary>
     private static async Task ExpectOnlyAsync(Sidecar one, ulong capabilities)
@@ -195,6 +280,12 @@ public class ContainerTests(ITestOutputHelper output, ImageStore store) : EndToE
 
             Assert.Equal(("1", "2", "65532"), (status["NoNewPrivs"], status["Seccomp"], status["Uid"].Split('\t')[0]));
         }
+
+        // Keys lie in locked memory, and a limit of none keeps them out of dumps.
+        Dictionary<string, string> whole = File.ReadAllLines($"/proc/{process}/status").Select(line => line.Split(':', 2)).ToDictionary(pair => pair[0], pair => pair[1].Trim());
+        Assert.InRange(int.Parse(whole["VmLck"].Split(' ')[0], CultureInfo.InvariantCulture), 4, int.MaxValue);
+        string cores = File.ReadAllLines($"/proc/{process}/limits").Single(line => line.StartsWith("Max core file size", StringComparison.Ordinal));
+        Assert.Matches("size +[01] +[01] ", cores);
 
         // What belongs to root here although the process does not: PR_SET_DUMPABLE.
         CommandResult owner = (await RunningProcess.RunAsync(["stat", "-c", "%u", $"/proc/{process}/mem"], CancellationToken.None)).Expect();

@@ -191,7 +191,7 @@ public sealed class TunnelRoutes(NetworkSettings settings, UapiClient client, Un
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new ControlException(
-                $"{SourceValidMark}: cannot be set to 1, without which answers to the tunnel's own datagrams are dropped ({e.Message.TrimEnd('.')}); set the sysctl net.ipv4.conf.all.src_valid_mark=1 from outside.",
+                $"{SourceValidMark}: cannot be set to 1, without which answers to the tunnel's own datagrams are dropped ({e.Message.TrimEnd('.')}); set the sysctl net.ipv4.conf.all.src_valid_mark=1 from outside (securityContext.sysctls in the pod's manifest; docker run --sysctl net.ipv4.conf.all.src_valid_mark=1).",
                 e is UnauthorizedAccessException ? ControlFailure.NoPermission : ControlFailure.Failed,
                 e);
         }

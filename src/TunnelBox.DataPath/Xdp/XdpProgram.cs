@@ -1,5 +1,6 @@
 using TunnelBox.Linux.Libbpf;
 using TunnelBox.Linux.Libc;
+using TunnelBox.Linux.Processes;
 
 namespace TunnelBox.DataPath.Xdp;
 
@@ -107,6 +108,9 @@ internal sealed class XdpProgram : IDisposable
     private static string LoadProblem(string device, int error, string instead) => error switch
     {
         -Definitions.ENOENT => $"no XDP on {device}: libbpf.so.1 is missing; install libbpf1",
+        -Definitions.EPERM when Capabilities.OfThisProcess() is { } held && held.Has(Capability.Bpf) && held.Has(Capability.NetAdmin) =>
+            $"no XDP on {device}: the capabilities are there, but bpf(2) is forbidden, as container runtimes' profiles of system calls do; "
+            + "start it without one (securityContext.seccompProfile: {type: Unconfined} in the manifest; docker run --security-opt seccomp=unconfined): the launcher's own filter stays",
         -Definitions.EPERM => $"no XDP on {device}: loading a program needs the capabilities CAP_BPF and CAP_NET_ADMIN; run as root or grant them",
         _ => $"no XDP on {device}: the kernel does not take the program: {Errno.Describe(error)}; {instead}",
     };

@@ -45,13 +45,21 @@ public sealed partial class ImageStore : IAsyncLifetime
     public Task DisposeAsync() => RemoveAsync(Folder);
 
     /// <summary>A podman command line.</summary>
-    /// <remarks>runc, since crun refuses machines with both kinds of control groups; vfs, since it needs nothing of the kernel.</remarks>
-    public string[] Podman(params string[] words) => PodmanOn(Folder, words);
+    /// <remarks>vfs, since it needs nothing of the kernel.</remarks>
+    public string[] Podman(params string[] words) => PodmanOn(Folder, "runc", words);
 
-    private static string[] PodmanOn(string folder, params string[] words) =>
+    /// <summary>A podman command line with another runtime than runc.</summary>
+    /// <remarks>
+    /// crun refuses machines with both kinds of control groups, so it does not see the second kind: it runs with a view of the file systems of its own. Only where
+    /// the container's file systems are made is that view needed.
+    /// </remarks>
+    public string[] PodmanBy(string runtime, params string[] words) => runtime == "runc" ? Podman(words)
+        : ["unshare", "--mount", "sh", "-c", "! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; exec \"$@\"", "sh", .. PodmanOn(Folder, runtime, words)];
+
+    private static string[] PodmanOn(string folder, string runtime, params string[] words) =>
     [
         "podman", "--root", Path.Combine(folder, "root"), "--runroot", Path.Combine(folder, "run"), "--storage-driver", "vfs",
-        "--cgroup-manager", "cgroupfs", "--runtime", "runc", .. words,
+        "--cgroup-manager", "cgroupfs", "--runtime", runtime, .. words,
     ];
 
     private static bool IsStale()
@@ -64,7 +72,7 @@ public sealed partial class ImageStore : IAsyncLifetime
     private static async Task RemoveAsync(string folder)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        await RunningProcess.RunAsync(PodmanOn(folder, "rm", "--all", "--force", "--time", "0"), limit.Token);
+        await RunningProcess.RunAsync(PodmanOn(folder, "runc", "rm", "--all", "--force", "--time", "0"), limit.Token);
         // A container that was killed together with its test may have left mounts.
         string[] mounts = [.. File.ReadAllLines("/proc/self/mounts").Select(line => line.Split(' ')[1]).Where(path => path.StartsWith(folder + "/", StringComparison.Ordinal))];
         foreach (string mount in mounts.Reverse())
