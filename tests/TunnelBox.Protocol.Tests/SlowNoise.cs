@@ -114,9 +114,9 @@ internal static class SlowNoise
         return SlowBlake2s.Compute(message[..^32], 16, key);
     }
 
-    private static byte[] Hash(params byte[][] parts) => SlowBlake2s.Compute([.. parts.SelectMany(p => p)], 32);
+    internal static byte[] Hash(params byte[][] parts) => SlowBlake2s.Compute([.. parts.SelectMany(p => p)], 32);
 
-    private static byte[][] Kdf(byte[] key, byte[] input)
+    internal static byte[][] Kdf(byte[] key, byte[] input)
     {
         byte[] secret = SlowBlake2s.Hmac(key, input);
         byte[] t1 = SlowBlake2s.Hmac(secret, [1]);
@@ -124,7 +124,7 @@ internal static class SlowNoise
         return [t1, t2, SlowBlake2s.Hmac(secret, t2, [3])];
     }
 
-    private static byte[] Seal(byte[] key, byte[] plaintext, byte[] associatedData)
+    internal static byte[] Seal(byte[] key, byte[] plaintext, byte[] associatedData)
     {
         using ChaCha20Poly1305 cipher = new(key);
         byte[] ciphertext = new byte[plaintext.Length];
@@ -133,7 +133,7 @@ internal static class SlowNoise
         return [.. ciphertext, .. tag];
     }
 
-    private static byte[] Little(uint value)
+    internal static byte[] Little(uint value)
     {
         byte[] bytes = new byte[4];
         BinaryPrimitives.WriteUInt32LittleEndian(bytes, value);

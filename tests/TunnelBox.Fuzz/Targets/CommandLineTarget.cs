@@ -93,34 +93,34 @@ internal sealed class CommandLineTarget() : TextTarget((byte)' ')
             return 40;
         }
 
-        string before = Words(change);
-        string after = Words(SetCommand.Parse(before.Split(' ', StringSplitOptions.RemoveEmptyEntries), s_sources, []));
-        FuzzFind.Unless(before == after, $"A change means the same when it is written out.\n{before}\n{after}");
+        string[] before = Words(change);
+        string[] after = Words(SetCommand.Parse(before, s_sources, []));
+        FuzzFind.Unless(before.SequenceEqual(after), $"A change means the same when it is written out.\n{string.Join(' ', before)}\n{string.Join(' ', after)}");
         return 41 + Math.Min(change.Peers.Count, 3);
     }
 
-    private static string Words(DeviceChange change)
+    private static string[] Words(DeviceChange change)
     {
-        StringBuilder text = new();
-        text.Append(change.ListenPort is { } port ? $"listen-port {port} " : string.Empty)
-            .Append(change.FirewallMark is { } mark ? $"fwmark {mark} " : string.Empty)
-            .Append(change.PrivateKey is not null ? "private-key /dev/null " : string.Empty);
+        List<string> words = [];
+        Add("listen-port", change.ListenPort?.ToString());
+        Add("fwmark", change.FirewallMark?.ToString());
+        Add("private-key", change.PrivateKey is null ? null : "/dev/null");
         foreach (PeerChange peer in change.Peers)
         {
-            text.Append($"peer {peer.PublicKey} ")
-                .Append(peer.Remove ? "remove " : string.Empty)
-                .Append(peer.UpdateOnly ? "update-only " : string.Empty)
-                .Append(peer.PresharedKey is not null ? "preshared-key /dev/null " : string.Empty)
-                .Append(peer.Endpoint is { } endpoint ? $"endpoint {endpoint} " : string.Empty)
-                .Append(peer.PersistentKeepalive is { } seconds ? $"persistent-keepalive {seconds} " : string.Empty);
-            bool signs = !peer.ReplaceAllowedIps && peer.AllowedIps.Count > 0;
-            if (peer.ReplaceAllowedIps || signs)
+            Add("peer", peer.PublicKey.ToString());
+            words.AddRange(peer.Remove ? ["remove"] : []);
+            words.AddRange(peer.UpdateOnly ? ["update-only"] : []);
+            Add("preshared-key", peer.PresharedKey is null ? null : "/dev/null");
+            Add("endpoint", peer.Endpoint?.ToString());
+            Add("persistent-keepalive", peer.PersistentKeepalive?.ToString());
+            if (peer.ReplaceAllowedIps || peer.AllowedIps.Count > 0)
             {
-                string list = string.Join(',', peer.AllowedIps.Select(ip => $"{(signs ? ip.Remove ? "-" : "+" : string.Empty)}{ip.Network}"));
-                text.Append($"allowed-ips {(list.Length > 0 ? list : ",")} ");
+                Add("allowed-ips", string.Join(',', peer.AllowedIps.Select(ip => $"{(peer.ReplaceAllowedIps ? string.Empty : ip.Remove ? "-" : "+")}{ip.Network}")));
             }
         }
 
-        return text.ToString();
+        return [.. words];
+
+        void Add(string word, string? value) => words.AddRange(value is null ? [] : [word, value]);
     }
 }
