@@ -49,6 +49,9 @@ format: ## puts the sources into their format
 	@.ci/format
 packages: ## tries again to restore NSec.Cryptography and Tmds.LibC, and says what it found
 	@.ci/packages
+.PHONY: soak
+soak: ## two ends with a bad network between them, roaming, reloaded and killed for MINUTES=1: loss accounted for, memory flat, nothing replayed; as tables and out/soak.json
+	@interop/impair/soak
 .PHONY: image bench-appliance
 image: ## the sidecar image, out/tunnelbox-image.tar (OCI; no daemon, no base image)
 	@.ci/image

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing on Debian 12 for: build, demo, test, bench, crypto, vm, conformance, image (default: test). Asks nothing; quick when all is there.
+# Installs what is missing on Debian 12 for: build, demo, test, bench, crypto, vm, conformance, image, impair (default: test). Asks nothing; quick when all is there.
 # shellcheck source=../../.ci/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../.ci/lib.sh"
 
@@ -23,6 +23,8 @@ test_tools=("${bench_tools[@]}" "${conformance_tools[@]}" "${image_tools[@]}" wg
     faketime:faketime)
 xdp_tools=(clang:clang llvm-strip:llvm /usr/lib/x86_64-linux-gnu/libbpf.so.1:libbpf1 /usr/include/bpf/bpf_helpers.h:libbpf-dev
     /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev taskset:util-linux)
+impair_tools=("${build_tools[@]}" ip:iproute2 wg:wireguard-tools jq:jq awk:mawk gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev
+    /usr/lib/x86_64-linux-gnu/libbpf.so.1:libbpf1)
 crypto_tools=("${build_tools[@]}" gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev jq:jq /usr/include/intel-ipsec-mb.h:libipsec-mb-dev
     /usr/include/openssl/evp.h:libssl-dev /usr/include/sodium.h:libsodium-dev taskset:util-linux)
 
@@ -49,7 +51,7 @@ present() {
 missing=()
 for use in "${@:-test}"; do
     list="${use}_tools[@]"
-    [[ -v ${use}_tools ]] || fail "there is no set of tools named $use: name build, demo, test, bench, crypto, vm, conformance or image"
+    [[ -v ${use}_tools ]] || fail "there is no set of tools named $use: name build, demo, test, bench, crypto, vm, conformance, image or impair"
     for entry in "${!list}"; do
         present "${entry%%:*}" || missing+=("${entry##*:}")
     done

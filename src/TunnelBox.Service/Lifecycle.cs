@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using TunnelBox.Control;
 using TunnelBox.Crypto;
+using TunnelBox.Linux.Libc;
 using TunnelBox.Linux.Processes;
 
 namespace TunnelBox.Service;
@@ -194,6 +195,12 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
     private List<PosixSignalRegistration> CatchSignals()
     {
         bool background = options.Readiness is not null;
+        if (options.Appliance is not null)
+        {
+            // nohup(1) and some supervisors start programs with it ignored, and the runtime leaves what is ignored as it is: a reload would be asked for and never come.
+            _ = LibC.signal(Definitions.SIGHUP, handler: 0);
+        }
+
         return
         [
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, End),

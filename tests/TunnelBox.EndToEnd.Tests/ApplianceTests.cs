@@ -124,6 +124,19 @@ public class ApplianceTests(ITestOutputHelper output) : EndToEndTest(output, 90)
     }
 
     [Fact]
+    public async Task A_reload_is_heard_by_a_daemon_that_was_started_with_hang_ups_ignored()
+    {
+        Side side = await Side.BuildAsync(Lab);
+        Dictionary<string, string?> variables = Variables(side, Lab.WriteFile("private", side.Keys.Private));
+        Lab.OwnInterface(_name);
+        RunningProcess daemon = await side.Near.StartAsync(["nohup", TunnelProgram.Default.Expect().Path, "-f", _name], variables);
+        await daemon.WaitForOutputAsync($"The tunnel {_name} is up", Lab.Deadline);
+        await daemon.SignalAsync("HUP");
+        await daemon.WaitForOutputAsync("The configuration was applied (SIGHUP): 1 peers.", Lab.Deadline);
+        await Ping.ExpectAsync(side.Near, FarInner);
+    }
+
+    [Fact]
     public async Task The_kill_switch_lets_nothing_out_in_the_clear_while_the_tunnel_is_down()
     {
         Side side = await Side.BuildAsync(Lab);

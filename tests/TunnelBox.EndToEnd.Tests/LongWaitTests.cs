@@ -36,4 +36,10 @@ public class LongWaitTests(ITestOutputHelper output)
     {
         return LongWaits.JoinAsync(nameof(PeerThatForgot), output);
     }
+
+    [Fact]
+    public Task A_minute_on_a_bad_network_loses_nothing_without_a_reason()
+    {
+        return LongWaits.JoinAsync(nameof(Soak), output);
+    }
 }

@@ -39,6 +39,7 @@ internal static class LongWaits
         [nameof(PassiveKeepalive)] = (PassiveKeepalive.RunAsync, 120),
         [nameof(NameAfterSilence)] = (NameAfterSilence.RunAsync, 240),
         [nameof(PeerThatForgot)] = (PeerThatForgot.RunAsync, 120),
+        [nameof(Soak)] = (Soak.RunAsync, 240),
     };
 
     private static Task StartAsync(string name)
