@@ -17,7 +17,7 @@ test-all: ## every test there is, the installation and the demo
 	@.ci/test all
 demo: ## two namespaces, one tunnel between them, traffic through it, everything removed again
 	@interop/demo/run
-conformance: ## every case of the conformance suite on every target (about 8 minutes): out/conformance.md, out/conformance.xml
+conformance: ## every case of the conformance suite on every target (about 10 minutes): out/conformance.md, out/conformance.xml
 	@interop/setup/install-tools.sh conformance && interop/ttcn3/run all
 mutants: ## deliberate faults in a copy of TunnelBox, each of which the conformance suite must catch: out/mutants.md
 	@interop/setup/install-tools.sh conformance && interop/ttcn3/mutate

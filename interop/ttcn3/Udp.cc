@@ -43,6 +43,8 @@ int bound(const char *host, int port)
     if (fd < 0 || bind(fd, reinterpret_cast<sockaddr *>(&local.storage), local.size) != 0)
         TTCN_error("cannot bind %s port %d: %s", host, port, strerror(errno));
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    // What is timed is the arrival, and not when a busy machine comes to reading.
+    setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
     if (local.is_ipv6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, &on, sizeof on);
     else
@@ -147,14 +149,21 @@ void Udp::Handle_Fd_Event_Readable(int fd)
     ssize_t length = recvmsg(fd, &header, 0);
     if (length < 0)
         return;
-    timespec now;
+    timespec now, wall;
     clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_REALTIME, &wall);
+    double at = static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
     int tos = 0, port = 0;
     for (cmsghdr *c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
         if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_TOS)
             tos = *CMSG_DATA(c);
         if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_TCLASS)
             memcpy(&tos, CMSG_DATA(c), sizeof tos);
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
+            timespec stamp;
+            memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
+            at -= static_cast<double>(wall.tv_sec - stamp.tv_sec) + static_cast<double>(wall.tv_nsec - stamp.tv_nsec) / 1e9;
+        }
     }
     if (from.ss_family == AF_INET) {
         auto *four = reinterpret_cast<sockaddr_in *>(&from);
@@ -170,7 +179,7 @@ void Udp::Handle_Fd_Event_Readable(int fd)
     arrived.host() = text;
     arrived.udpPort() = port;
     arrived.tos() = tos;
-    arrived.at() = static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+    arrived.at() = at;
     arrived.data() = OCTETSTRING(static_cast<int>(length), data);
     incoming_message(arrived);
 }

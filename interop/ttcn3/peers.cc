@@ -1,5 +1,5 @@
 // Prints the target's configuration for wg(8): its private key and the peers that the suite plays, all made from one seed as in Steps.ttcn.
-// usage: peers SEED PORT COUNT
+// usage: peers SEED PORT COUNT      COUNT peers, then one that gets persistent keepalives
 #include "blake2s.hh"
 #include <sodium.h>
 #include <stdio.h>
@@ -53,5 +53,8 @@ int main(int count, char **words)
         if (k % 4 == 3)
             printf("PresharedKey = %s\n", base64(derive("preshared", seed, k)).c_str());
     }
+    int last = atoi(words[3]);
+    printf("\n[Peer]\nPublicKey = %s\nPersistentKeepalive = 3\n", base64(public_of(derive("peer", seed, last))).c_str());
+    printf("AllowedIPs = 10.%d.%d.0/24, fd99:0:0:%x::/64\n", 100 + last / 256, last % 256, last);
     return 0;
 }

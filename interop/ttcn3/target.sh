@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2154
 # Starts and stops what is tested: a namespace NAME for the suite, a second NAME-t with the implementation, joined by a veth pair; or a guest.
+# A gateway has a third, NAME-h, the host of its local network, which then answers in place of the implementation's own namespace.
 
 quiet_of() { [[ $1 == kernel ]] && echo 1.0 || echo 0.4; }
 wait_of() { [[ $1 == kernel ]] && echo 5.0 || echo 3.0; }
@@ -16,8 +17,29 @@ suite_addresses() { # SPACE DEVICE
     ip -n "$1" link set "$2" up
 }
 
-# What the target's side needs, as shell commands with `ip` at hand: outer addresses on DEVICE, the tunnel's on wg0, and passing on.
-target_side() { # DEVICE
+# The inner address that answers: the tunnel's own, or a host's behind the gateway.
+own_inner() { printf 'ip address add 10.98.0.1/32 dev wg0\nip -6 address add fd98::1/128 dev wg0 nodad\n'; }
+behind_gateway() { printf 'ip address add 10.98.0.254/24 dev lan0\nip -6 address add fd98::fe/64 dev lan0 nodad\nip link set lan0 up\n'; }
+
+# The host of the local network behind a gateway, whose side of the wire is lan0.
+add_host() { # SPACE
+    ip netns add "$1-h"
+    echo "$1-h" >>"$work/spaces"
+    ip -n "$1-h" link add host0 type veth peer name lan0 netns "$1-t"
+    # shellcheck disable=SC2016
+    ip netns exec "$1-h" bash -euc '
+        ethtool -K host0 gro on >/dev/null 2>&1 || true
+        ip link set lo up
+        ip address add 10.98.0.1/24 dev host0
+        ip -6 address add fd98::1/64 dev host0 nodad
+        ip link set host0 up
+        ip route add default via 10.98.0.254
+        ip -6 route add default via fd98::fe
+        echo 0 >/proc/sys/net/ipv4/icmp_ratemask'
+}
+
+# What the target's side needs, as shell commands with `ip` at hand: outer addresses on DEVICE, INNER's commands, the tunnel wg0, and passing on.
+target_side() { # DEVICE INNER
     cat <<SIDE
 ip link set lo up
 ip address add 192.0.2.1/24 dev $1
@@ -29,8 +51,7 @@ echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
 for setting in /proc/sys/net/ipv4/conf/*/send_redirects /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >\$setting; done
 # Answers by ICMP are never held back, whoever asks how often.
 echo 0 >/proc/sys/net/ipv4/icmp_ratemask
-ip address add 10.98.0.1/32 dev wg0
-ip -6 address add fd98::1/128 dev wg0 nodad
+$2
 ip link set wg0 mtu 1420 up
 ip route add 10.100.0.0/14 dev wg0
 ip route add 10.160.0.0/14 dev wg0
@@ -51,7 +72,8 @@ enter() {
 }
 
 start_target() { # TARGET SPACE
-    local target=$1 space=$2 inner=$2-t command=() within=() i
+    local target=$1 space=$2 inner=$2-t command=() within=() i answers
+    answers=$(own_inner)
     ip netns add "$space"
     echo "$space" >>"$work/spaces"
     ip -n "$space" link set lo up
@@ -69,8 +91,13 @@ start_target() { # TARGET SPACE
     case $target in
         udp) command=("$program") ;;
         xdp) command=(env TUNNELBOX__OUTERPORT=xdp:target0 "$program") ;;
+        xdp-gateway)
+            command=(env TUNNELBOX__OUTERPORT=xdp:target0 TUNNELBOX__INNERPORT=xdp:lan0 "$program")
+            add_host "$space"
+            answers=$(behind_gateway)
+            ;;
         wireguard-go) command=("$("$repository/interop/wireguard-go/fetch.sh" 2022)") ;;
-        wireguard-go-2023) command=("$("$repository/interop/wireguard-go/fetch.sh" 2023)") ;;
+        wireguard-go-20*) command=("$("$repository/interop/wireguard-go/fetch.sh" "${target##*-}")") ;;
     esac
     "${within[@]}" "${command[@]}" -f wg0 >"$work/$space.log" 2>&1 </dev/null &
     echo "$!" >"$work/$space.pid"
@@ -80,17 +107,27 @@ start_target() { # TARGET SPACE
         sleep 0.1
     done
     [[ -S $work/$space-run/wireguard/wg0.sock ]] || { tail -n 5 "$work/$space.log" >&2; printf 'run: %s did not start\n' "$target" >&2; return 1; }
-    ip netns exec "$inner" bash -euc "$(target_side target0)"
+    ip netns exec "$inner" bash -euc "$(target_side target0 "$answers")"
     "${within[@]}" wg setconf wg0 "$conf"
     until_reached "$space" || return 1
-    if [[ $target == xdp ]]; then
-        for ((i = 0; i < 100; i++)); do
-            ! "${within[@]}" "$repository/out/tunnelctl" status wg0 | grep -q 'xdp:target0 outside' || return 0
-            sleep 0.2
-        done
-        printf 'run: the target never came to AF_XDP\n' >&2
-        return 1
-    fi
+    [[ $target != xdp* ]] || until_xdp "$target"
+}
+
+# AF_XDP is in use on every side that is to have it; a gateway knows its host.
+until_xdp() { # TARGET, with `within` at hand
+    local i status
+    for ((i = 0; i < 100; i++)); do
+        status=$("${within[@]}" "$repository/out/tunnelctl" status wg0 || true)
+        if [[ $1 == xdp-gateway ]]; then
+            "${within[@]}" ping -c 1 -W 1 10.98.0.1 >/dev/null && "${within[@]}" ping -c 1 -W 1 fd98::1 >/dev/null || true
+        fi
+        if [[ $status == *'xdp:target0 outside'* ]] && [[ $1 != xdp-gateway || $status == *'xdp:lan0 inside'* ]]; then
+            return 0
+        fi
+        sleep 0.2
+    done
+    printf 'run: the target never came to AF_XDP:\n%s\n' "$status" >&2
+    return 1
 }
 
 start_guest() { # SPACE
@@ -98,7 +135,7 @@ start_guest() { # SPACE
     {
         echo 'set -e'
         echo 'ip link add wg0 type wireguard'
-        target_side eth0
+        target_side eth0 "$(own_inner)"
         echo 'wg setconf wg0 /wg.conf'
         echo 'echo ready'
         echo 'sleep 590'
@@ -142,6 +179,7 @@ stop_target() { # SPACE
     done
     kill -KILL "$pid" 2>/dev/null || true
     rm -f "$work/$1.pid"
+    ip netns del "$1-h" 2>/dev/null || true
     ip netns del "$1-t" 2>/dev/null || true
     ip netns del "$1" 2>/dev/null || true
 }

@@ -2,7 +2,9 @@
 # Fetches a pinned wireguard-go of Debian without installing it, and prints the path of its program.
 # The package comes through apt from a private list of sources, so the machine's own apt configuration stays as it is.
 #
-# usage: fetch.sh [2022|2023]      2022: Debian 12's 0.0.20220316; 2023 (default): bookworm-backports' 0.0.20231211
+# usage: fetch.sh [2022|2023|2026]
+#   2022: Debian 12's 0.0.20220316; 2023 (default): bookworm-backports' 0.0.20231211;
+#   2026: sid's 0.0.20260522, which names itself 0.0.20250522 and can be had until sid has a newer one
 set -eu
 
 case "${1:-2023}" in
@@ -16,8 +18,13 @@ case "${1:-2023}" in
     sha256='8aa051985912bbc5499e4abe66389395656cf2daec02271a1ca654a277a82d33'
     suite='bookworm-backports'
     ;;
+2026)
+    version='0.0.20260522-1'
+    sha256='12ed4b9ae95bc6b1918aa0269ec3df6e97f68f94213a4cb62411005dc8042adb'
+    suite='sid'
+    ;;
 *)
-    echo "fetch.sh: $1: no such release of wireguard-go is pinned; say 2022 or 2023." >&2
+    echo "fetch.sh: $1: no such release of wireguard-go is pinned; say 2022, 2023 or 2026." >&2
     exit 2
     ;;
 esac

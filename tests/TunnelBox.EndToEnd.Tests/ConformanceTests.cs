@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Xml.Linq;
 using TunnelBox.EndToEnd.Tests.Harness;
 using Xunit.Abstractions;
 
@@ -12,6 +14,15 @@ public class ConformanceTests(ITestOutputHelper output) : EndToEndTest(output, 3
     {
         CommandResult result = await RunAsync("run", null, "--groups", "quick,wait", "--report", "conformance-quick", "udp");
         Assert.Contains(" 0 failed", result.Output, StringComparison.Ordinal);
+
+        // What a machine reads is well formed, and tells the same.
+        XElement report = XDocument.Load(Path.Combine(TunnelProgram.Root, "out", "conformance-quick.xml")).Root!;
+        XElement suite = report.Elements("testsuite").Single();
+        Assert.Equal("testsuites", report.Name.LocalName);
+        Assert.Equal(suite.Attribute("tests")!.Value, suite.Elements("testcase").Count().ToString(CultureInfo.InvariantCulture));
+        Assert.Equal("0", suite.Attribute("failures")!.Value);
+        Assert.InRange(suite.Elements("testcase").Count(), 110, 1000);
+        Assert.All(suite.Elements("testcase"), static one => Assert.True(one.Attribute("name") is not null && one.Attribute("classname") is not null && double.TryParse(one.Attribute("time")?.Value, CultureInfo.InvariantCulture, out _)));
     }
 
     [Fact]

@@ -21,7 +21,7 @@ public class GuestTests(ITestOutputHelper output) : EndToEndTest(output, 480)
     public async Task Zero_copy_carries_the_tunnel_on_both_queues_of_a_card_and_so_does_the_kernels_WireGuard()
     {
         Guest guest = await Guest.BootAsync(Lab, "sid", "igb", limitSeconds: 240);
-        TunnelEnd host = await HostAsync(guest);
+        TunnelEnd host = await guest.PeerAsync(Lab);
         await guest.RunAsync("ethtool -N eth0 rx-flow-hash udp4 sdfn");
         await guest.StartDaemonAsync("TUNNELBOX__OUTERPORT=xdp:eth0");
         await guest.JoinAsync(host);
@@ -33,11 +33,11 @@ public class GuestTests(ITestOutputHelper output) : EndToEndTest(output, 480)
         await guest.ExpectReceivedAsync(TunnelPair.First6, 300_000);
         await ExpectNothingLostAsync(guest);
 
+        // The kernel's WireGuard takes the guest's side over: the bulk, a preshared key, and a rekey under traffic.
         await guest.EndDaemonAsync("TERM");
-        await guest.RunAsync($"ip link add {Guest.Tunnel} type wireguard");
-        await guest.JoinAsync(host, port: await ListenPortAsync(host));
-        await guest.ExpectSentAsync(TunnelPair.Second6, 300_000);
-        await guest.ExpectReceivedAsync(TunnelPair.First4, 300_000);
+        await host.StopAsync();
+        host = await KernelTunnel.MeetAsync(Lab, guest, preshared: true);
+        await KernelTunnel.ExpectAsync(Lab, guest, host, guestBegins: true);
     }
 
     [Fact]
@@ -45,7 +45,7 @@ public class GuestTests(ITestOutputHelper output) : EndToEndTest(output, 480)
     public async Task Zero_copy_outlives_restarts_and_a_link_that_goes_down_and_comes_up()
     {
         Guest guest = await Guest.BootAsync(Lab, "sid", "igb", limitSeconds: 400);
-        TunnelEnd host = await HostAsync(guest, await TunnelProgram.WireGuardGo2023Async());
+        TunnelEnd host = await guest.PeerAsync(Lab, await TunnelProgram.WireGuardGo2023Async());
         await guest.RunAsync("ethtool -N eth0 rx-flow-hash udp4 sdfn");
         foreach (string signal in (string[])["TERM", "KILL", ""])
         {
@@ -84,7 +84,7 @@ public class GuestTests(ITestOutputHelper output) : EndToEndTest(output, 480)
     public async Task Each_driver_gets_the_best_mode_it_has_and_the_reason_for_no_better_one_is_told(string card, string mode, string reason)
     {
         Guest guest = await Guest.BootAsync(Lab, "sid", card, limitSeconds: 240);
-        TunnelEnd host = await HostAsync(guest);
+        TunnelEnd host = await guest.PeerAsync(Lab);
         await guest.StartDaemonAsync("TUNNELBOX__OUTERPORT=xdp:eth0");
         await guest.JoinAsync(host);
         await ExpectModeAsync(guest, mode, 1, reason);
@@ -117,7 +117,7 @@ public class GuestTests(ITestOutputHelper output) : EndToEndTest(output, 480)
     {
         Guest guest = await Guest.BootAsync(Lab, kernel, card, limitSeconds: rekey ? 400 : 240);
         string? secret = preshared ? await TunnelKeys.PresharedAsync(Lab.Deadline) : null;
-        TunnelEnd host = await HostAsync(guest, preshared: secret);
+        TunnelEnd host = await guest.PeerAsync(Lab, preshared: secret);
         await guest.RunAsync($"ip link add {Guest.Tunnel} type wireguard");
         await guest.JoinAsync(host, outerIpv6, secret);
         string outer = outerIpv6 ? $"[{TunnelPair.FirstOuter6}]" : TunnelPair.FirstOuter4;
@@ -261,14 +261,4 @@ public class GuestTests(ITestOutputHelper output) : EndToEndTest(output, 480)
 
     private static async Task<int> ListenPortAsync(TunnelEnd end) =>
         int.Parse((await end.Space.RunAsync("wg", "show", end.Interface, "listen-port")).Output, CultureInfo.InvariantCulture);
-
-    private async Task<TunnelEnd> HostAsync(Guest guest, TunnelProgram? program = null, string? preshared = null)
-    {
-        TunnelEnd host = await TunnelEnd.StartAsync(Lab, guest.Space, program);
-        await host.UpAsync(TunnelPair.SecondPort, 1420, $"{TunnelPair.Second4}/24", $"{TunnelPair.Second6}/64");
-        string secret = preshared is null ? "" : "preshared-key " + Lab.WriteFile("guest.psk", preshared);
-        await host.SetAsync(
-            $"peer {guest.Keys.Public} {secret} allowed-ips {TunnelPair.First4}/32,{TunnelPair.First6}/128 endpoint {TunnelPair.FirstOuter4}:{TunnelPair.FirstPort}");
-        return host;
-    }
 }

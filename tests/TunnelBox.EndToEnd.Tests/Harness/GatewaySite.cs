@@ -72,6 +72,8 @@ internal sealed class GatewaySite
 
     public required string OuterA { get; init; }
 
+    public required string OuterB { get; init; }
+
     public required string LanB { get; init; }
 
     public required string HostLinkA { get; init; }
@@ -137,7 +139,7 @@ internal sealed class GatewaySite
             gateB,
             options.Other == "wireguard-go" ? await TunnelProgram.WireGuardGo2023Async() : null,
             settings: options.Other == "xdp" ? Settings($"xdp:{lanB}", $"xdp:{outerB}") : null);
-        var site = new GatewaySite(lab) { TunnelMtu = options.Mtu, HostA = hostA, A = a, B = b, HostB = hostB, LanA = lanA, LowerA = lowerA, OuterA = outerA, LanB = lanB, HostLinkA = hostLinkA, HostLinkB = hostLinkB };
+        var site = new GatewaySite(lab) { TunnelMtu = options.Mtu, HostA = hostA, A = a, B = b, HostB = hostB, LanA = lanA, LowerA = lowerA, OuterA = outerA, OuterB = outerB, LanB = lanB, HostLinkA = hostLinkA, HostLinkB = hostLinkB };
         await site.AddressLanAAsync();
         await AddressAsync(gateB, lanB, hostB, hostLinkB, 2);
         await b.UpAsync(TunnelPair.SecondPort, options.Mtu, $"{TunnelB4}/24", $"{TunnelB6}/64");

@@ -126,7 +126,8 @@ internal sealed partial class Guest
     /// <param name="outerIpv6">Whether the endpoint is an IPv6 address.</param>
     /// <param name="preshared">The preshared key, base64; none when null.</param>
     /// <param name="port">The port the other end listens on.</param>
-    public Task<string> JoinAsync(TunnelEnd peer, bool outerIpv6 = false, string? preshared = null, int port = TunnelPair.SecondPort)
+    /// <param name="mtu">The tunnel's MTU.</param>
+    public Task<string> JoinAsync(TunnelEnd peer, bool outerIpv6 = false, string? preshared = null, int port = TunnelPair.SecondPort, int mtu = 1420)
     {
         string endpoint = outerIpv6 ? $"[{TunnelPair.SecondOuter6}]:{port}" : $"{TunnelPair.SecondOuter4}:{port}";
         return RunAsync($"""
@@ -134,8 +135,24 @@ internal sealed partial class Guest
             wg set {Tunnel} listen-port {TunnelPair.FirstPort} private-key /tmp/key peer {peer.Keys.Public} {(preshared is null ? "" : "preshared-key /tmp/psk")} \
                 allowed-ips {TunnelPair.Second4}/32,{TunnelPair.Second6}/128 endpoint {endpoint} &&
             ip address add {TunnelPair.First4}/24 dev {Tunnel} && ip address add {TunnelPair.First6}/64 dev {Tunnel} nodad &&
-            ip link set {Tunnel} mtu 1420 up
+            ip link set {Tunnel} mtu {mtu} up
             """);
+    }
+
+    /// <summary>Starts the other end, which knows the guest as its peer.</summary>
+    /// <param name="lab">The lab that ends it.</param>
+    /// <param name="program">The program; the default one when null.</param>
+    /// <param name="preshared">The preshared key, base64; none when null.</param>
+    /// <param name="outerIpv6">Whether the endpoint is an IPv6 address.</param>
+    /// <param name="mtu">The tunnel's MTU.</param>
+    public async Task<TunnelEnd> PeerAsync(Lab lab, TunnelProgram? program = null, string? preshared = null, bool outerIpv6 = false, int mtu = 1420)
+    {
+        TunnelEnd host = await TunnelEnd.StartAsync(lab, Space, program);
+        await host.UpAsync(TunnelPair.SecondPort, mtu, $"{TunnelPair.Second4}/24", $"{TunnelPair.Second6}/64");
+        string secret = preshared is null ? "" : "preshared-key " + lab.WriteFile("guest.psk", preshared);
+        string endpoint = outerIpv6 ? $"[{TunnelPair.FirstOuter6}]:{TunnelPair.FirstPort}" : $"{TunnelPair.FirstOuter4}:{TunnelPair.FirstPort}";
+        await host.SetAsync($"peer {Keys.Public} {secret} allowed-ips {TunnelPair.First4}/32,{TunnelPair.First6}/128 endpoint {endpoint}");
+        return host;
     }
 
     /// <summary>Sends random bytes over TCP out of the guest and compares the SHA-256 of both ends.</summary>
