@@ -29,7 +29,7 @@ public sealed unsafe partial class IndexRules
         }
 
         // Whole datagrams without options to our port that begin like a data message; what follows counts from behind the UDP header.
-        var rest = new U32Selector { Flags = TC_U32_OFFSET | TC_U32_EAT, HashMask = Network(0x000F0000) };
+        var rest = new U32Selector { Flags = TC_U32_OFFSET | TC_U32_EAT, HashMask = Network((Tables - 1) << 16) };
         Link(
             0,
             FirstLevel,
@@ -115,8 +115,7 @@ public sealed unsafe partial class IndexRules
         }
 
         Try(Removal(0, isIPv6: false));
-        _handles.Clear();
-        Array.Clear(_nodes);
+        Forget();
     }
 
     // The kernel forgets a removed link only after everybody who may look at it has passed (RCU): until then the table is in use.

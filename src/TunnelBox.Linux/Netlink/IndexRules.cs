@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using static TunnelBox.Linux.Netlink.TrafficControl;
 
@@ -18,8 +19,8 @@ public readonly record struct IndexRule(uint Index, ushort Class, ulong Hits, bo
 
 /// <summary>
 /// Rules of traffic control on what arrives at one device (cls_u32 below clsact or ingress): data messages of the tunnel by their
-/// receiver index. They stand in two levels of hash tables, 16 times 256 buckets, since a plain list costs the square of its length;
-/// many go in one send, and only the last is answered. Belongs to the network namespace of the thread that opened it. One thread at a time.
+/// receiver index. They stand in two levels of hash tables, 4 times 256 buckets, since a plain list costs the square of its length, and each bucket
+/// more costs the kernel a KiB of its numbers; many go in one send, and only the last is answered. Belongs to the network namespace of the thread that opened it. One thread at a time.
 /// </summary>
 public sealed unsafe partial class IndexRules : IDisposable
 {
@@ -28,9 +29,8 @@ public sealed unsafe partial class IndexRules : IDisposable
     private const ushort Priority6 = 0xB0B6;
     private const uint FirstLevel = 0x100;
     private const uint SecondLevel = 0x200;
-    private const int Tables = 16;
+    private const int Tables = 4;
     private const int Buckets = 256;
-    private const int Nodes = 0xFFF;
 
     /// <summary>Messages a send: the socket's buffers hold them and the answers to all of them, should each be refused.</summary>
     private const int Together = 512;
@@ -39,12 +39,14 @@ public sealed unsafe partial class IndexRules : IDisposable
     private readonly int _device;
     private readonly ushort _port;
     private readonly uint _flags;
+    private readonly Message _message;
     private readonly Dictionary<uint, uint> _handles = [];
-    private readonly ulong[]?[] _nodes = new ulong[Tables * Buckets][];
     private readonly byte[] _bytes = new byte[Together * sizeof(Message)];
     private readonly int[] _errors = new int[Together];
     private readonly int[] _which = new int[Together];
     private readonly uint[] _made = new uint[Together];
+    private readonly bool[] _isNew = new bool[Together];
+    private long _waited;
     private bool _madeQdisc;
     private bool _disposed;
 
@@ -54,10 +56,32 @@ public sealed unsafe partial class IndexRules : IDisposable
         _device = device;
         _port = port;
         _flags = inHardware ? TCA_CLS_FLAGS_SKIP_SW : TCA_CLS_FLAGS_SKIP_HW;
+        Array.Fill(_lowest, (ushort)(Nodes + 1));
+        _message = new Message
+        {
+            Length = (uint)sizeof(Message),
+            Type = RTM_NEWTFILTER,
+            Header = new Tcmsg { Index = device, Parent = Ingress, Info = Info(Priority4, ETH_P_IP) },
+            KindLength = 8,
+            KindType = TCA_KIND,
+            Kind = 0x0032_3375,
+            OptionsLength = (ushort)(sizeof(Message) - Message.OptionsAt),
+            OptionsType = TCA_OPTIONS,
+            Class = new NumberAttribute(TCA_U32_CLASSID, 0),
+            Hash = new NumberAttribute(TCA_U32_HASH, 0),
+            Flags = new NumberAttribute(TCA_U32_FLAGS, _flags),
+            SelectorLength = (ushort)(4 + sizeof(U32Selector) + sizeof(U32Key)),
+            SelectorType = TCA_U32_SEL,
+            Selector = new U32Selector { Flags = TC_U32_TERMINAL, Keys = 1 },
+            Key = new U32Key { Mask = uint.MaxValue, Offset = 4 },
+        };
     }
 
     /// <summary>Gets how many rules were set and not removed.</summary>
     public int Count => _handles.Count;
+
+    /// <summary>Gets how long changes were in the kernel's hands, all together; the rest of <see cref="Change"/> is spent here.</summary>
+    public TimeSpan Waited => Stopwatch.GetElapsedTime(0, _waited);
 
     /// <summary>Makes the tables on a device; what an earlier process left there under the same priorities goes.</summary>
     /// <param name="device">The device's number.</param>
@@ -85,6 +109,13 @@ public sealed unsafe partial class IndexRules : IDisposable
     /// <param name="errors">Where to, one a change: 0, or −errno: ENOSPC (28) when a bucket is full, ENOENT (2) for the removal of what is not there.</param>
     public void Change(ReadOnlySpan<IndexRuleChange> changes, Span<int> errors)
     {
+        int wanted = _handles.Count + changes.Length;
+        if (_handles.EnsureCapacity(0) < wanted)
+        {
+            // At least twice as many: growing costs as much as all that are there.
+            _handles.EnsureCapacity(Math.Max(wanted, 2 * _handles.Count));
+        }
+
         for (int start = 0; start < changes.Length;)
         {
             int count = 0;
@@ -94,13 +125,13 @@ public sealed unsafe partial class IndexRules : IDisposable
             {
                 for (; start < changes.Length && count < Together; start++)
                 {
-                    errors[start] = Write(changes[start], (Message*)(bytes + used), out uint made);
+                    Message* message = (Message*)(bytes + used);
+                    errors[start] = Write(changes[start], message, out _made[count], out _isNew[count]);
                     if (errors[start] == 0)
                     {
-                        ((Message*)(bytes + used))->Sequence = first + (uint)count;
-                        used += (int)((Message*)(bytes + used))->Length;
-                        _which[count] = start;
-                        _made[count++] = made;
+                        message->Sequence = first + (uint)count;
+                        used += (int)message->Length;
+                        _which[count++] = start;
                     }
                 }
             }
@@ -110,10 +141,29 @@ public sealed unsafe partial class IndexRules : IDisposable
                 continue;
             }
 
+            long sent = Stopwatch.GetTimestamp();
             _socket.Many(_bytes.AsSpan(0, used), first, _errors.AsSpan(0, count));
+            _waited += Stopwatch.GetTimestamp() - sent;
+            int refused = 0;
             for (int i = 0; i < count; i++)
             {
-                errors[_which[i]] = Settle(changes[_which[i]], _made[i], _errors[i]);
+                int error = _errors[i];
+                errors[_which[i]] = error;
+                if (error != 0)
+                {
+                    refused++;
+                }
+
+                if (error == -NetlinkException.NoEntry || (error == 0 ? changes[_which[i]].Class == 0 : _isNew[i]))
+                {
+                    _handles.Remove(changes[_which[i]].Index);
+                    Release(_made[i]);
+                }
+            }
+
+            if (refused > 0)
+            {
+                MakeLost(changes, errors, count);
             }
         }
     }
@@ -143,12 +193,13 @@ public sealed unsafe partial class IndexRules : IDisposable
                     handles[rule.Index] = handle;
                 }
             });
-        _handles.Clear();
-        Array.Clear(_nodes);
+        Forget();
         foreach ((uint index, uint handle) in handles)
         {
             _handles[index] = handle;
-            Take(handle);
+            int place = Place(handle);
+            _lowest[place] = Math.Min(_lowest[place], (ushort)(handle & Nodes));
+            _count[place]++;
         }
 
         return rules;
@@ -176,10 +227,6 @@ public sealed unsafe partial class IndexRules : IDisposable
 
     // An index stands little-endian in the message: its lowest byte comes first.
     private static uint OnWire(uint index) => BitConverter.IsLittleEndian ? index : BinaryPrimitives.ReverseEndianness(index);
-
-    private static uint Bucket(uint index) => ((SecondLevel + ((index >> 8) & (Tables - 1))) << 20) | ((index & 0xFF) << 12);
-
-    private static int Place(uint handle) => (int)((((handle >> 20) - SecondLevel) * Buckets) + ((handle >> 12) & 0xFF));
 
     private static bool Read(ReadOnlySpan<byte> payload, out IndexRule rule, out uint handle)
     {
@@ -222,120 +269,61 @@ public sealed unsafe partial class IndexRules : IDisposable
         return index is not null;
     }
 
-    private int Write(IndexRuleChange change, Message* to, out uint made)
+    private int Write(IndexRuleChange change, Message* to, out uint handle, out bool isNew)
     {
-        bool isKnown = _handles.TryGetValue(change.Index, out made);
+        isNew = false;
         if (change.Class == 0)
         {
-            *to = default;
+            if (!_handles.TryGetValue(change.Index, out handle))
+            {
+                return -NetlinkException.NoEntry;
+            }
+
+            *to = _message;
             to->Length = NetlinkWriter.HeaderSize + (uint)sizeof(Tcmsg) + 8;
             to->Type = RTM_DELTFILTER;
-        }
-        else
-        {
-            if (!isKnown)
-            {
-                made = NewHandle(Bucket(change.Index));
-            }
-
-            if (made == 0)
-            {
-                return -28;
-            }
-
-            *to = default;
-            to->Length = (uint)sizeof(Message);
-            to->Type = RTM_NEWTFILTER;
-            to->OptionsLength = (ushort)(sizeof(Message) - Message.OptionsAt);
-            to->OptionsType = TCA_OPTIONS;
-            to->Class = new NumberAttribute(TCA_U32_CLASSID, 0x00010000u | change.Class);
-            to->Hash = new NumberAttribute(TCA_U32_HASH, Bucket(change.Index));
-            to->Flags = new NumberAttribute(TCA_U32_FLAGS, _flags);
-            to->SelectorLength = (ushort)(4 + sizeof(U32Selector) + sizeof(U32Key));
-            to->SelectorType = TCA_U32_SEL;
-            to->Selector = new U32Selector { Flags = TC_U32_TERMINAL, Keys = 1 };
-            to->Key = new U32Key { Mask = uint.MaxValue, Value = OnWire(change.Index), Offset = 4 };
-        }
-
-        to->MessageFlags = (ushort)(Rtnetlink.NLM_F_REQUEST | (isKnown || change.Class == 0 ? 0 : Rtnetlink.NLM_F_CREATE | Rtnetlink.NLM_F_EXCL));
-        to->Header = new Tcmsg
-        {
-            Index = _device,
-            Parent = Ingress,
-            Info = Info(Priority4, ETH_P_IP),
-
-            // Of a new one only the node's number: with the whole handle the kernel would search the bucket for it first.
-            Handle = isKnown || change.Class == 0 ? made : made & Nodes,
-        };
-        to->KindLength = 8;
-        to->KindType = TCA_KIND;
-        to->Kind = 0x0032_3375;
-        return change.Class == 0 && !isKnown ? -NetlinkException.NoEntry : 0;
-    }
-
-    private int Settle(IndexRuleChange change, uint handle, int error)
-    {
-        bool isGone = change.Class == 0 ? error is 0 or -NetlinkException.NoEntry : error != 0 && !(_handles.ContainsKey(change.Index) && error != -NetlinkException.NoEntry);
-        if (isGone)
-        {
-            _handles.Remove(change.Index);
-            Release(handle);
-        }
-        else if (error == 0)
-        {
-            _handles[change.Index] = handle;
-        }
-
-        if (change.Class != 0 && error == -NetlinkException.NoEntry)
-        {
-            // It was thought to be there and is not: it is made.
-            Span<int> again = stackalloc int[1];
-            Change([change], again);
-            return again[0];
-        }
-
-        return error;
-    }
-
-    // The kernel keeps a bucket sorted by node: the highest free number goes to its head, without a walk.
-    private uint NewHandle(uint bucket)
-    {
-        ulong[] used = _nodes[Place(bucket)] ??= new ulong[(Nodes + 1) / 64];
-        int highest = used.Length - 1;
-        int low = 0;
-        while (low <= highest && used[low] == 0)
-        {
-            low++;
-        }
-
-        // The numbers below the lowest that is in use, then gaps.
-        int lowest = low > highest ? Nodes + 1 : (low * 64) + System.Numerics.BitOperations.TrailingZeroCount(used[low]);
-        int node = lowest - 1;
-        for (int i = 1; node <= 0 && i <= Nodes; i++)
-        {
-            node = (used[i / 64] >> (i % 64) & 1) == 0 ? i : 0;
-        }
-
-        if (node <= 0)
-        {
+            to->MessageFlags = Rtnetlink.NLM_F_REQUEST;
+            to->Header.Handle = handle;
             return 0;
         }
 
-        used[node / 64] |= 1UL << (node % 64);
-        return bucket | (uint)node;
-    }
-
-    private void Take(uint handle)
-    {
-        ulong[] used = _nodes[Place(handle)] ??= new ulong[(Nodes + 1) / 64];
-        used[(handle & Nodes) / 64] |= 1UL << (int)((handle & Nodes) % 64);
-    }
-
-    private void Release(uint handle)
-    {
-        if (_nodes[Place(handle)] is { } used)
+        uint bucket = Bucket(change.Index);
+        ref uint known = ref CollectionsMarshal.GetValueRefOrAddDefault(_handles, change.Index, out bool isKnown);
+        handle = isKnown ? known : NewHandle(bucket);
+        if (handle == 0)
         {
-            used[(handle & Nodes) / 64] &= ~(1UL << (int)((handle & Nodes) % 64));
+            _handles.Remove(change.Index);
+            return -28;
+        }
+
+        known = handle;
+        isNew = !isKnown;
+        *to = _message;
+        to->MessageFlags = (ushort)(Rtnetlink.NLM_F_REQUEST | (isKnown ? 0 : Rtnetlink.NLM_F_CREATE | Rtnetlink.NLM_F_EXCL));
+
+        // Of a new one only the node's number: with the whole handle the kernel would search the bucket for it first.
+        to->Header.Handle = isKnown ? handle : handle & Nodes;
+        to->Class = new NumberAttribute(TCA_U32_CLASSID, 0x00010000u | change.Class);
+        to->Hash = new NumberAttribute(TCA_U32_HASH, bucket);
+        to->Key.Value = OnWire(change.Index);
+        return 0;
+    }
+
+    // Those that were thought to be there and are not.
+    private void MakeLost(ReadOnlySpan<IndexRuleChange> changes, Span<int> errors, int count)
+    {
+        List<int> lost = [];
+        for (int i = 0; i < count; i++)
+        {
+            if (!_isNew[i] && changes[_which[i]].Class != 0 && _errors[i] == -NetlinkException.NoEntry)
+            {
+                lost.Add(_which[i]);
+            }
+        }
+
+        foreach (int which in lost)
+        {
+            Change(changes.Slice(which, 1), errors.Slice(which, 1));
         }
     }
 
