@@ -14,6 +14,9 @@ public sealed class SessionMap(int map, string name = "map") : ISteeringBackend
 {
     private const int Batch = 4096;
 
+    // The kernel fills its store of entries up a moment after it has run empty (bpf_mem_alloc): who fails for that asks again.
+    private const int Patience = 100;
+
     private readonly Queue<SteeringAnswer> _answers = new();
     private readonly uint[] _keys = new uint[Batch];
     private readonly Session[] _values = new Session[Batch];
@@ -60,6 +63,7 @@ public sealed class SessionMap(int map, string name = "map") : ISteeringBackend
             _values[i] = new Session { Mark = orders[i].Rule.Mark, Queue = orders[i].Rule.Queue, Worker = orders[i].Rule.Worker, Seen = SteeringRule.Any };
         }
 
+        int failures = 0;
         for (int start = 0; start < orders.Length;)
         {
             ReadOnlySpan<uint> keys = _keys.AsSpan(start, orders.Length - start);
@@ -73,8 +77,14 @@ public sealed class SessionMap(int map, string name = "map") : ISteeringBackend
             }
 
             start += done;
-            if (error != 0)
+            failures = done > 0 ? 0 : failures;
+            if (error is -Definitions.ENOMEM or -Definitions.EBUSY && ++failures <= Patience)
             {
+                Thread.SpinWait(100);
+            }
+            else if (error != 0)
+            {
+                failures = 0;
                 bool isGone = orders[0].IsRemoval && error == -Definitions.ENOENT;
                 _answers.Enqueue(new SteeringAnswer(orders[start].Number, isGone ? 0 : error));
                 start++;
