@@ -11,6 +11,7 @@
 
 #define QUEUES 64   // of a device; what others take is the kernel's
 #define WORKERS 64  // of a tunnel
+#define TUNNELS 8   // of one process that share a device, beside the one whose sessions are known here
 
 // struct control: what may be dropped here.
 #define CONTROL_DROP 1            // what is no WireGuard message, or of a wrong length
@@ -34,7 +35,7 @@ enum drop {
     DROPS,
 };
 
-// A local address and a port we listen on; or a remote one. An IPv4 address stands in the first word, the others are zero.
+// A local address and a port we listen on, with the row of `sockets` that its tunnel has; or a remote one. An IPv4 address stands in the first word, the others are zero.
 struct address_key {
     __be32 address[4];
     __be16 port;
@@ -73,10 +74,11 @@ struct {
     __type(value, __u32);
 } listen_on SEC(".maps");
 
-// In the first row the socket of the worker whose the receive queue is; in the row of each worker's number its socket on that queue.
+// In the first row the socket of the worker whose the receive queue is; in the row of each worker's number its socket on that queue. The
+// last rows are other tunnels', of which nothing else is known here.
 struct {
     __uint(type, BPF_MAP_TYPE_XSKMAP);
-    __uint(max_entries, QUEUES * (1 + WORKERS));
+    __uint(max_entries, QUEUES * (1 + WORKERS + TUNNELS));
     __type(key, __u32);
     __type(value, __u32);
 } sockets SEC(".maps");
@@ -235,13 +237,16 @@ static __always_inline int take(struct xdp_md *context, int bound)
 
     local.port = udp->destination;
     remote.port = udp->source;
-    if (!bpf_map_lookup_elem(&listen_on, &local)) {
+    __u32 *row = bpf_map_lookup_elem(&listen_on, &local);
+    if (!row) {
         return XDP_PASS;
     }
 
+    int known = !*row;
+
     __u32 zero = 0;
     struct control *control = bpf_map_lookup_elem(&controls, &zero);
-    __u32 flags = control ? control->flags : 0;
+    __u32 flags = control && known ? control->flags : 0;
     if (flags & CONTROL_DROP) {
         if (!(hints.present & HINT_PAYLOAD)) {
             return drop(DROP_HEADER, bpf_xdp_get_buff_len(context));
@@ -259,7 +264,8 @@ static __always_inline int take(struct xdp_md *context, int bound)
         return XDP_PASS;
     }
 
-    if (hints.present & HINT_RECEIVER) {
+    slot += *row * QUEUES;
+    if (known && (hints.present & HINT_RECEIVER)) {
         struct session *session = bpf_map_lookup_elem(&sessions, &hints.receiver);
         if (session) {
             hints.mark = session->mark;

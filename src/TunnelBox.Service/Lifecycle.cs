@@ -17,6 +17,7 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
     private const int ReleasePatience = 10_000;
     private const int ReleaseLook = 5;
     private readonly TaskCompletionSource<string> _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ReadinessNotifier? _readiness = options.Readiness;
     private UapiServer? _server;
     private ControlServer? _control;
@@ -28,6 +29,7 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
     public int Run(Func<LifecycleOptions, Log, ITunnel> open)
     {
         AppDomain.CurrentDomain.UnhandledException += OnDefect;
+        options.Member?.Ending = reason => _end.TrySetResult(reason);
         List<PosixSignalRegistration> signals = CatchSignals();
         try
         {
@@ -85,6 +87,12 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
         {
             signals.ForEach(static signal => signal.Dispose());
             AppDomain.CurrentDomain.UnhandledException -= OnDefect;
+            if (options.Member is not null)
+            {
+                // The process goes on with the others.
+                options.Probes.Live = static () => null;
+                _over.TrySetResult();
+            }
         }
 
         return ExitCodes.Done;
@@ -181,6 +189,12 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
         }
 
         log.Info($"The tunnel {name} is up.");
+        if (options.Member?.Arrive() == false)
+        {
+            log.Info("Stopping: another tunnel of this process did not start.");
+            return false;
+        }
+
         ReadinessNotifier? readiness = Interlocked.Exchange(ref _readiness, null);
         if (readiness is null || readiness.Ready())
         {
@@ -194,7 +208,7 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
 
     private List<PosixSignalRegistration> CatchSignals()
     {
-        bool background = options.Readiness is not null;
+        bool background = options.Readiness is not null || options.Member is { InBackground: true };
         if (options.Appliance is not null)
         {
             // nohup(1) and some supervisors start programs with it ignored, and the runtime leaves what is ignored as it is: a reload would be asked for and never come.
@@ -219,7 +233,10 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
         void End(PosixSignalContext context)
         {
             // A second signal meets a stop under way and takes its default course: the operator's patience is over.
-            context.Cancel = _end.TrySetResult($"signal {context.Signal}");
+            if (_end.TrySetResult($"signal {context.Signal}"))
+            {
+                context.Cancel = true;
+            }
         }
     }
 
@@ -228,7 +245,11 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
     {
         Thread watch = new(() =>
         {
-            Thread.Sleep(options.StopDeadline);
+            if (_over.Task.Wait(options.StopDeadline))
+            {
+                return;
+            }
+
             log.Error($"The stop took longer than {options.StopDeadline}; the process ends itself.");
             RemoveSocket();
             ProcessLimits.EndNow(ExitCodes.Defect);

@@ -32,6 +32,9 @@ public sealed record LifecycleOptions(string InterfaceName)
     /// <summary>Gets the service manager, or null where none listens.</summary>
     public SystemdNotifier? Notifier { get; init; }
 
+    /// <summary>Gets this tunnel's place among several of one process, or null where it is the only one.</summary>
+    public TunnelGroup.Member? Member { get; init; }
+
     /// <summary>Gets what orchestrators are answered.</summary>
     public Probes Probes { get; init; } = new();
 }

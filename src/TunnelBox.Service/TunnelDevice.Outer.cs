@@ -147,7 +147,9 @@ public sealed partial class TunnelDevice
                     BusyPoll = _options.Settings.BusyPoll,
                     RuntimeDirectory = _options.Settings.RuntimeDirectory,
                     Counters = _xdpCounters,
-                    Memory = Memory(),
+                    Memory = _options.Shared is null ? Memory() : null,
+                    Shared = _options.Shared,
+                    Tunnel = InterfaceName,
                     Steering = _options.Settings.Steering == "off" ? null : _tunnel.Trace,
                     SteerInCard = _options.Settings.Steering == "hw" ? SteeredPeers : null,
                     Ended = (end, why) => Post(() => LoseDevice(opened, end, why)),
@@ -190,7 +192,7 @@ public sealed partial class TunnelDevice
 
     // Frames of both sides lie together, as far as AF_XDP serves them.
     private XdpMemory Memory() => _memory ??= new XdpMemory(
-        [.. new[] { Served(_choice.Device, _choice.Forced), Served(_lanChoice.Device, _lanChoice.Forced) }.OfType<string>()]);
+        [.. new[] { _options.Shared is null ? Served(_choice.Device, _choice.Forced) : null, Served(_lanChoice.Device, _lanChoice.Forced) }.OfType<string>()]);
 
     private static string? Served(string? device, bool forced) =>
         device is not null && (forced || NetdevFeatures.Of(XdpOuter.IndexOf(device)).OffersZeroCopy) ? device : null;

@@ -1,4 +1,5 @@
 using TunnelBox.Configuration;
+using TunnelBox.DataPath.Xdp;
 
 namespace TunnelBox.Service;
 
@@ -12,6 +13,9 @@ public sealed record TunnelDeviceOptions(string InterfaceName, TunnelBoxSettings
 
     /// <summary>Gets a value indicating whether the device of a running daemon is taken over, with its sessions.</summary>
     public bool TakeOver { get; init; }
+
+    /// <summary>Gets the devices that other tunnels of this process use, too, the one of the outer side among them; null where it has that alone.</summary>
+    public XdpDevices? Shared { get; init; }
 
     /// <summary>Gets what orchestrators are answered, or null where the setting Health says nothing.</summary>
     public Probes? Probes { get; init; }

@@ -31,9 +31,11 @@ internal enum Command
 /// <param name="Foreground">Whether this process itself runs the tunnel.</param>
 /// <param name="TakeOver">Whether a running daemon is to be taken over.</param>
 /// <param name="Word">The file of <c>--config</c>, or the question of <see cref="Command.Probe"/>.</param>
-internal sealed record CommandLine(Command Command, string InterfaceName = "", bool Foreground = false, string? Word = null, bool TakeOver = false)
+/// <param name="Others">Further interfaces that this process is to run, each with its file or null; null for none.</param>
+internal sealed record CommandLine(
+    Command Command, string InterfaceName = "", bool Foreground = false, string? Word = null, bool TakeOver = false, IReadOnlyList<(string Name, string? File)>? Others = null)
 {
-    internal const string UsageLine = "Usage: tunnelbox [-f/--foreground] [-c/--config FILE] INTERFACE-NAME";
+    internal const string UsageLine = "Usage: tunnelbox [-f/--foreground] [-c/--config FILE] INTERFACE-NAME [[-c FILE] INTERFACE-NAME ...]";
 
     internal const string HelpText = $"""
         {UsageLine}
@@ -49,6 +51,10 @@ internal sealed record CommandLine(Command Command, string InterfaceName = "", b
         With --config, the setting WgFile, or variables that describe a tunnel, the daemon sets the tunnel up itself, as "tunnelctl up" does: configuration,
         addresses, DNS, routes, hooks. SIGHUP, or a change of a file that was read, applies the configuration anew; sessions that did not
         change lose no packet, and a configuration with a fault is refused whole. It takes the tunnel down in order when it ends, within 25 s.
+
+        With several names one process runs all these tunnels, each with its own interface, sockets and settings; --config belongs to the name behind it.
+        They start one after the other: where one cannot, those before it are taken down again. Afterwards each ends by itself, and the process with the
+        last. Tunnels that name the same device in the setting OuterPort share its AF_XDP program and sockets, which two processes cannot.
 
           -f, --foreground   stay in the foreground; the log goes to standard error
           -c, --config FILE  set the tunnel up from a file of wg-quick(8); a name without a slash is looked for as "tunnelctl up" does
@@ -104,14 +110,15 @@ internal sealed record CommandLine(Command Command, string InterfaceName = "", b
 
     private static CommandLine Run(IReadOnlyList<string> arguments, bool foreground)
     {
-        string? name = null, file = null;
+        List<(string Name, string? File)> tunnels = [];
+        string? file = null;
         bool takeOver = false;
         for (int i = 0; i < arguments.Count; i++)
         {
             switch (arguments[i])
             {
-                // The name comes last, as in wireguard-go.
-                case var _ when name is not null:
+                // Names come last, as in wireguard-go.
+                case "-f" or "--foreground" or "--take-over" when tunnels.Count > 0:
                     return new CommandLine(Command.Usage);
                 case "-f" or "--foreground":
                     foreground = true;
@@ -125,12 +132,33 @@ internal sealed record CommandLine(Command Command, string InterfaceName = "", b
                 case "-c" or "--config":
                     return new CommandLine(Command.Usage);
                 case var word:
-                    name = Checked(word);
+                    tunnels.Add((Checked(word), file));
+                    file = null;
                     break;
             }
         }
 
-        return name is null ? new CommandLine(Command.Usage) : new CommandLine(Command.Run, name, foreground, file, takeOver);
+        if (tunnels.Count == 0 || file is not null)
+        {
+            return new CommandLine(Command.Usage);
+        }
+
+        (string name, file) = tunnels[0];
+        return tunnels.Count == 1
+            ? new CommandLine(Command.Run, name, foreground, file, takeOver)
+            : new CommandLine(Command.Run, name, foreground, file, takeOver, Distinct(tunnels, takeOver));
+    }
+
+    private static List<(string Name, string? File)> Distinct(List<(string Name, string? File)> tunnels, bool takeOver)
+    {
+        if (tunnels.GroupBy(static tunnel => tunnel.Name).FirstOrDefault(static group => group.Count() > 1) is { Key: var twice })
+        {
+            throw new StartException($"The interface {twice} is named twice: each tunnel needs a name of its own.");
+        }
+
+        return takeOver
+            ? throw new StartException("--take-over goes with one tunnel: a process that runs several cannot be taken over.")
+            : tunnels[1..];
     }
 
     /// <summary>Reads a variable that names a descriptor.</summary>

@@ -1,6 +1,7 @@
 using TunnelBox.Configuration;
 using TunnelBox.Control;
 using TunnelBox.Control.Quick;
+using TunnelBox.DataPath.Xdp;
 using TunnelBox.Linux.Netlink;
 using TunnelBox.Linux.Processes;
 using TunnelBox.Service;
@@ -50,6 +51,63 @@ internal static class Host
         };
         return new Lifecycle(options, log).Run((options, log) => TunnelDevice.Open(
             new TunnelDeviceOptions(options.InterfaceName, settings) { TunDescriptor = options.TunDescriptor, Probes = options.Probes, TakeOver = options.TakeOver }, log));
+    }
+
+    /// <summary>Runs several tunnels until the last has ended.</summary>
+    /// <param name="tunnels">Their interfaces, each with its file or null.</param>
+    /// <param name="logLevel">The value of <c>LOG_LEVEL</c>.</param>
+    /// <param name="readiness">The other end of a background start, or null in the foreground.</param>
+    /// <returns>The exit code.</returns>
+    /// <exception cref="StartException">One could not start, and so none has.</exception>
+    internal static int RunSeveral(IReadOnlyList<(string Name, string? File)> tunnels, string? logLevel, ReadinessNotifier? readiness)
+    {
+        _ = ProcessLimits.DisableCoreDumps();
+        _ = ProcessLimits.SetFileModeMask(UnixFileMode.GroupWrite | UnixFileMode.OtherWrite);
+        IReadOnlyDictionary<string, string> environment = TunnelConfiguration.Environment();
+        if (TunnelVariables.AreGiven(environment))
+        {
+            throw new StartException("Variables describe one tunnel: with several, give each a file (--config FILE INTERFACE-NAME).", ExitCodes.WrongInput);
+        }
+
+        StartChecks.Run(new LifecycleOptions(tunnels[0].Name));
+        TunnelBoxSettings[] settings = [.. tunnels.Select(static tunnel => Settings(tunnel.Name))];
+        string?[] files = [.. tunnels.Select((tunnel, i) => FileOf(tunnel.File, settings[i]) is { } path ? Path.GetFullPath(path) : null)];
+        if (readiness is not null)
+        {
+            // A daemon must not keep a file system busy that it happened to be started from.
+            Directory.SetCurrentDirectory("/");
+        }
+
+        using SystemdNotifier? notifier = SystemdNotifier.Open(
+            Environment.GetEnvironmentVariable(SystemdNotifier.SocketVariable), Environment.GetEnvironmentVariable("WATCHDOG_USEC"), Environment.GetEnvironmentVariable("WATCHDOG_PID"));
+        Environment.SetEnvironmentVariable(SystemdNotifier.SocketVariable, null);
+        string?[] devices = [.. settings.Select(static each => OuterPortSetting.Parse(each.OuterPort)?.Device)];
+        XdpDevices shared = new();
+        TunnelGroup group = new(readiness, notifier);
+        List<Action> lives = [];
+        for (int i = 0; i < tunnels.Count; i++)
+        {
+            (string name, TunnelBoxSettings own, string? file) = (tunnels[i].Name, settings[i], files[i]);
+            XdpDevices? devicesOf = devices[i] is { } device && devices.Count(other => other == device) > 1 ? shared : null;
+            Probes probes = new();
+            LifecycleOptions options = new(name)
+            {
+                SocketDirectory = own.UapiDirectory,
+                RuntimeDirectory = own.RuntimeDirectory,
+                Probes = probes,
+                Member = group.Add(name, probes),
+            };
+            lives.Add(() =>
+            {
+                using Log log = new(Level(logLevel, own), Sink(name, readiness is not null && string.IsNullOrEmpty(logLevel)));
+                using Appliance? appliance = Appliance.Load(name, file, environment, own, log, null);
+                appliance?.Guard();
+                _ = new Lifecycle(options with { Appliance = appliance }, log).Run((options, log) => TunnelDevice.Open(
+                    new TunnelDeviceOptions(name, own) { Probes = options.Probes, Shared = devicesOf }, log));
+            });
+        }
+
+        return group.Run(lives);
     }
 
     /// <summary>Asks a running daemon how it is.</summary>

@@ -10,7 +10,7 @@ ReadinessNotifier? readiness = null;
 try
 {
     CommandLine command = CommandLine.Parse(args, Environment.GetEnvironmentVariable(BackgroundStart.ForegroundVariable));
-    name = command.InterfaceName;
+    name = command.Others is null ? command.InterfaceName : string.Empty;
     switch (command.Command)
     {
         case Command.Usage:
@@ -28,15 +28,26 @@ try
             break;
     }
 
+    string[] names = [command.InterfaceName, .. command.Others?.Select(static tunnel => tunnel.Name) ?? []];
     int? tun = CommandLine.Descriptor("WG_TUN_FD", Environment.GetEnvironmentVariable("WG_TUN_FD"));
+    if (tun is not null && command.Others is not null)
+    {
+        throw new StartException("WG_TUN_FD is the device of one tunnel: name one interface alone, or unset it.");
+    }
+
     if (!command.Foreground)
     {
         bool quiet = string.IsNullOrEmpty(logLevel) || LogLevels.Parse(logLevel) == LogLevel.Silent;
-        BackgroundStart.Run(name, quiet, tun is int descriptor ? [descriptor] : []);
+        BackgroundStart.Run(string.Join(' ', names), quiet, tun is int descriptor ? [descriptor] : []);
         return ExitCodes.Done;
     }
 
     readiness = ReadinessNotifier.Open(Environment.GetEnvironmentVariable(BackgroundStart.ReadinessVariable));
+    if (command.Others is { } others)
+    {
+        return Host.RunSeveral([(command.InterfaceName, command.Word), .. others], logLevel, readiness);
+    }
+
     return Host.Run(new LifecycleOptions(name) { TunDescriptor = tun, Readiness = readiness, TakeOver = command.TakeOver }, logLevel, command.Word);
 }
 catch (StartException fault)

@@ -22,11 +22,22 @@ public sealed class CommandLineTests
     [InlineData("")]
     [InlineData("-f")]
     [InlineData("--foreground")]
-    [InlineData("wg0 wg1")]
     [InlineData("wg0 -f")]
-    [InlineData("-f wg0 wg1")]
+    [InlineData("wg0 --take-over wg1")]
+    [InlineData("-c a.conf")]
+    [InlineData("wg0 -c b.conf")]
     public void A_wrong_number_of_words_gets_the_usage(string arguments) =>
         Assert.Equal(Command.Usage, CommandLine.Parse(arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries), null).Command);
+
+    [Fact]
+    public void Several_names_are_several_tunnels_of_one_process_and_a_file_belongs_to_the_name_behind_it()
+    {
+        CommandLine command = CommandLine.Parse(["-f", "-c", "a.conf", "wg0", "wg1", "--config", "c.conf", "wg2"], null);
+        Assert.Equal((Command.Run, "wg0", "a.conf", true), (command.Command, command.InterfaceName, command.Word, command.Foreground));
+        Assert.Equal([("wg1", null), ("wg2", "c.conf")], command.Others!);
+        Assert.Contains("wg0 is named twice", Assert.Throws<StartException>(() => CommandLine.Parse(["wg0", "wg1", "wg0"], null)).Message, StringComparison.Ordinal);
+        Assert.Contains("--take-over", Assert.Throws<StartException>(() => CommandLine.Parse(["--take-over", "wg0", "wg1"], null)).Message, StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("sixteen--letters")]

@@ -52,6 +52,11 @@ public sealed class EarlyDrop(OuterProgram program) : ILoadWatch
     /// <param name="complete">Whether.</param>
     public void SetComplete(bool complete) => Change(CompleteFlag, complete);
 
+    /// <summary>Has a program drop nothing.</summary>
+    /// <param name="program">The program.</param>
+    /// <returns>0, or −errno.</returns>
+    internal static int Stop(OuterProgram program) => BpfMap.Set(program.Controls, 0u, default(Control));
+
     /// <inheritdoc/>
     public void UnderLoad()
     {

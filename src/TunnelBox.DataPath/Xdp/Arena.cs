@@ -151,6 +151,11 @@ internal sealed unsafe class Arena : SafeHandle
     /// <returns>The queue.</returns>
     public XdpQueue? QueueOf(int owner) => _queues[owner & byte.MaxValue];
 
+    /// <summary>Tells whose a chunk is.</summary>
+    /// <param name="chunk">The chunk's offset, which need not lie in the memory.</param>
+    /// <returns>The owner; 0 where it is nobody's.</returns>
+    public byte OwnerOf(ulong chunk) => chunk < Length ? _owners[(int)(chunk / ChunkSize)] : (byte)0;
+
     /// <summary>Gives a chunk from one queue to another; both are the calling worker's.</summary>
     /// <param name="chunk">The chunk's offset.</param>
     /// <param name="to">Whose it becomes.</param>

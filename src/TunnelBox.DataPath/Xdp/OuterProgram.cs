@@ -14,6 +14,10 @@ namespace TunnelBox.DataPath.Xdp;
 /// </summary>
 public sealed class OuterProgram : IDisposable
 {
+    /// <summary>Most tunnels of one process that share a device.</summary>
+    public const int MostTunnels = 9;
+
+    private const int MostWorkers = 64;
     private const string Bound = "outer_bound";
     private const string Unbound = "outer";
 
@@ -73,8 +77,14 @@ public sealed class OuterProgram : IDisposable
 
     /// <summary>Takes datagrams to one local address and port from now on.</summary>
     /// <param name="local">The address and port.</param>
+    /// <param name="row">The row of sockets that they go to: 0 for the tunnel whose sessions the program knows, or one of <see cref="RowOf"/>.</param>
     /// <returns>0, or −errno: E2BIG at 1,024 of them.</returns>
-    public int Listen(IPEndPoint local) => BpfMap.Set(_listenOn, AddressKey.Of(local), 1);
+    public int Listen(IPEndPoint local, uint row = 0) => BpfMap.Set(_listenOn, AddressKey.Of(local), row);
+
+    /// <summary>Tells which row of sockets a tunnel has that shares the program.</summary>
+    /// <param name="tunnel">Its number: 0 for the one whose sessions the program knows, at most <see cref="MostTunnels"/> − 1.</param>
+    /// <returns>The row.</returns>
+    public static uint RowOf(int tunnel) => tunnel == 0 ? 0 : (uint)(MostWorkers + tunnel);
 
     /// <summary>Leaves datagrams to one local address and port to the kernel again.</summary>
     /// <param name="local">The address and port.</param>
@@ -91,7 +101,14 @@ public sealed class OuterProgram : IDisposable
     /// <param name="socket">The descriptor of an AF_XDP socket.</param>
     /// <param name="worker">Whose sessions' packets: a worker's number, below 64; −1 for all others.</param>
     /// <returns>0, or −errno.</returns>
-    public int Bind(uint queue, int socket, int worker = -1) => BpfMap.Set(_sockets, queue + ((uint)(worker + 1) * XdpQueues.Most), socket);
+    public int Bind(uint queue, int socket, int worker = -1) => BindRow(queue, socket, (uint)(worker + 1));
+
+    /// <summary>The same for a row of sockets.</summary>
+    /// <param name="queue">The device's receive queue.</param>
+    /// <param name="socket">The descriptor of an AF_XDP socket.</param>
+    /// <param name="row">The row.</param>
+    /// <returns>0, or −errno.</returns>
+    public int BindRow(uint queue, int socket, uint row) => BpfMap.Set(_sockets, queue + (row * XdpQueues.Most), socket);
 
     /// <summary>Lets a source's initiations pass first under load.</summary>
     /// <param name="source">Its address and port.</param>

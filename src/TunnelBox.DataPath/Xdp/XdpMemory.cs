@@ -10,6 +10,10 @@ namespace TunnelBox.DataPath.Xdp;
 public sealed class XdpMemory(params string[] devices)
 {
     private readonly Lock _gate = new();
+
+    /// <summary>Gets how many chunks there are beside those that queues begin with.</summary>
+    public int Spare { get; init; }
+
     private readonly List<string> _together = [];
     private Arena? _arena;
     private string? _apart;
@@ -40,7 +44,7 @@ public sealed class XdpMemory(params string[] devices)
     {
         lock (_gate)
         {
-            _arena ??= Arena.Map(chunks + devices.Where(other => other != device).Sum(Needs));
+            _arena ??= Arena.Map(chunks + Spare + devices.Where(other => other != device).Sum(Needs));
             if (_arena.CountUnused() >= chunks)
             {
                 _together.Add(device);
@@ -60,12 +64,12 @@ public sealed class XdpMemory(params string[] devices)
     {
         lock (_gate)
         {
-            if (!ReferenceEquals(common, _arena) || common.Chunks <= chunks)
+            if (!ReferenceEquals(common, _arena) || common.Chunks <= chunks + Spare)
             {
                 return null;
             }
 
-            Arena own = Separate(device, chunks, "RLIMIT_MEMLOCK does not allow one memory for both; raise it, or grant the capability CAP_IPC_LOCK");
+            Arena own = Separate(device, chunks + Spare, "RLIMIT_MEMLOCK does not allow one memory for both; raise it, or grant the capability CAP_IPC_LOCK");
             Release(device);
             return own;
         }

@@ -35,12 +35,18 @@ public sealed unsafe partial class XdpOuter
             return;
         }
 
+        if (_part is { KnowsSessions: false })
+        {
+            SteeringChoice = $"off: the program knows the sessions of one tunnel of those that share the device, {_part.First ?? "which has left"}";
+            return;
+        }
+
         _drop = new EarlyDrop(_program);
         var map = new SessionMap(_program.Sessions);
         var ledger = new RuleLedger(map, (rule, state) => trace.SteeringChanged(map.Name, rule.Match, rule.Queue, rule.Worker, s_states[(int)state]));
         Rules = new SessionRules(ledger, _drop.SetComplete, workers);
         SteeringChoice = "map: the XDP program knows the sessions; the setting hw would have the card steer, too";
-        if (options.SteerInCard is { } peers)
+        if (options.SteerInCard is { } peers && _part is null)
         {
             SteerInCard(trace, peers);
         }

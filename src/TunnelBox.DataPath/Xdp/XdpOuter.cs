@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.Linux.Libc;
@@ -31,6 +29,12 @@ public sealed record XdpOuterOptions(string Device, uint Mark)
 
     /// <summary>Gets the memory that both sides take their frames from; one of its own where left out.</summary>
     public XdpMemory? Memory { get; init; }
+
+    /// <summary>Gets the devices that several tunnels of this process use, this one among them; null where it has the device alone.</summary>
+    public XdpDevices? Shared { get; init; }
+
+    /// <summary>Gets the tunnel's name, for the others that share the device.</summary>
+    public string Tunnel { get; init; } = string.Empty;
 
     /// <summary>
     /// Gets what is told once, from another thread, that this side should be closed: why, and in which words. Until it is, datagrams
@@ -68,7 +72,6 @@ public sealed unsafe partial class XdpOuter : IDisposable
     private readonly ushort _port;
     private readonly int _ifindex;
     private readonly CounterBlock _counters;
-    private readonly HashSet<IPEndPoint> _listening = [];
     private readonly Lock _gate = new();
     private readonly EthtoolChannels _channels = new();
     private readonly Action<XdpEnd, string> _ended;
@@ -78,7 +81,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
     private int? _switchedOn;
     private int _workers = 1;
     private bool _told;
-    private bool _detached;
+    private volatile bool _detached;
     private bool _disposed;
 
     private XdpOuter(XdpOuterOptions options, OuterProgram program, XdpQueues queues, ushort port, int ifindex)
@@ -104,7 +107,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
 
     /// <summary>Gets what else people should know of this side, a sentence each.</summary>
     public IReadOnlyList<string> Notes =>
-        [.. new[] { _queues.PagesReason, _queues.ChainsReason, ChainsNote, _queues.RedirectsReason, _ownersNote, SumsNote, _busyPolling?.Problem }.OfType<string>()];
+        [.. new[] { _queues.PagesReason ?? _part?.PagesReason, _part is null ? _queues.ChainsReason : SharedNote, ChainsNote, _queues.RedirectsReason, _ownersNote, SumsNote, _busyPolling?.Problem }.OfType<string>()];
 
     /// <summary>Gets how many queues are bound.</summary>
     public int Queues => _queues.All.Count;
@@ -128,6 +131,11 @@ public sealed unsafe partial class XdpOuter : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(sockets);
         int ifindex = IndexOf(options.Device);
+        if (options.Shared is not null)
+        {
+            return OpenShared(options, options.Shared, sockets, ifindex);
+        }
+
         int most = XdpQueues.Check(options.Device, ifindex);
         OuterProgram program = OuterProgram.Attach(options.Device, ifindex);
         XdpQueues? queues = null;
@@ -143,11 +151,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
                 outer._busyPolling = BusyPolling.Begin(options.Device, options.BusyPoll, queues.All, options.RuntimeDirectory);
             }
 
-            outer.LetDeviceSum(NetdevFeatures.Of(ifindex).SumsChecksums);
-            outer._health = new XdpHealth(outer.Queues);
-            outer._paths = new PathFinder(options.Device, ifindex, sockets.Port, options.Mark, outer.Listen, outer.EachSecond, outer.Lose);
-            outer.MakePorts(sockets);
-            outer.Serve();
+            outer.Begin(sockets);
             return outer;
         }
         catch (Exception fault)
@@ -159,7 +163,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
             outer?._channels.Dispose();
             outer?.CloseGuests();
             queues?.Dispose();
-            throw fault is NetlinkException ? new PortException($"no XDP on {options.Device}: {fault.Message}", fault) : fault;
+            throw Named(options.Device, fault);
         }
     }
 
@@ -204,7 +208,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
         }
 
         _detached = true;
-        _program.Detach();
+        DetachProgram();
         long until = Environment.TickCount64 + DrainMilliseconds;
         while (!_queues.IsIdle && Environment.TickCount64 < until)
         {
@@ -218,16 +222,22 @@ public sealed unsafe partial class XdpOuter : IDisposable
         _paths.Dispose();
         _detached = true;
         Flows?.Dispose();
-        _program.Detach();
+        DetachProgram();
         _busyPolling?.Dispose();
         Count();
-        _program.Dispose();
+        if (_part is null)
+        {
+            _program.Dispose();
+        }
+
         lock (_gate)
         {
             _disposed = true;
             CloseGuests();
             _queues.Dispose();
         }
+
+        _part?.Leave();
 
         _channels.Dispose();
     }
@@ -253,11 +263,22 @@ public sealed unsafe partial class XdpOuter : IDisposable
         return channels.Receiving(ifindex);
     }
 
+    private static Exception Named(string device, Exception fault) => fault is NetlinkException ? new PortException($"no XDP on {device}: {fault.Message}", fault) : fault;
+
+    private void Begin(UdpSockets sockets)
+    {
+        LetDeviceSum(NetdevFeatures.Of(_ifindex).SumsChecksums);
+        _health = new XdpHealth(Queues);
+        _paths = new PathFinder(Device, _ifindex, sockets.Port, _options.Mark, Listen, EachSecond, Lose);
+        MakePorts(sockets);
+        Serve();
+    }
+
     private void MakePorts(UdpSockets sockets)
     {
         string mode = Mode.ToString().ToLowerInvariant();
         int workers = _workers = sockets.Ports.Count;
-        if (_options.Steering is not null)
+        if (_options.Steering is not null && _part is null)
         {
             MakeGuests(workers);
         }
@@ -274,10 +295,15 @@ public sealed unsafe partial class XdpOuter : IDisposable
 
     private void Serve()
     {
-        _queues.WatchRedirects(_program.Sockets);
+        if (_part is not { KnowsSessions: false })
+        {
+            // What reaches no socket is counted once, by whoever came first.
+            _queues.WatchRedirects(_program.Sockets);
+        }
+
         for (int i = 0; i < _queues.All.Count; i++)
         {
-            int error = _program.Bind((uint)i, _queues.All[i].Socket.Descriptor);
+            int error = _program.BindRow((uint)i, _queues.All[i].Socket.Descriptor, Row);
             error = error < 0 || _wakes.Length == 0 ? error : _program.Bind((uint)i, _queues.All[i].Socket.Descriptor, i % _workers);
             if (error < 0)
             {
@@ -286,42 +312,11 @@ public sealed unsafe partial class XdpOuter : IDisposable
         }
 
         ServeGuests();
-        _ = _program.TakeUpTo(_guests.Count > 0 ? 0 : _queues.LargestChain);
+        _ = _program.TakeUpTo(_guests.Count > 0 || _part is not null ? 0 : _queues.LargestChain);
         BeginDrops();
         _paths.Start();
         Flows?.Start();
     }
-
-    // The kernel takes a datagram to any of this machine's addresses at any device; a link-local one only where it belongs.
-    private void Listen(IReadOnlyList<LinkAddress> addresses)
-    {
-        HashSet<IPEndPoint> wanted = [];
-        foreach (LinkAddress address in addresses)
-        {
-            if (!IPAddress.IsLoopback(address.Address) && (address.LinkIndex == _ifindex || !address.Address.IsIPv6LinkLocal))
-            {
-                wanted.Add(new IPEndPoint(Plain(address.Address), _port));
-            }
-        }
-
-        foreach (IPEndPoint gone in _listening.Where(known => !wanted.Contains(known)).ToArray())
-        {
-            _ = _program.Forget(gone);
-            _listening.Remove(gone);
-        }
-
-        foreach (IPEndPoint added in wanted.Where(each => !_listening.Contains(each)))
-        {
-            // Beyond the map's 1,024, datagrams come by the socket as before.
-            if (_program.Listen(added) == 0)
-            {
-                _listening.Add(added);
-            }
-        }
-    }
-
-    private static IPAddress Plain(IPAddress address) =>
-        address.AddressFamily == AddressFamily.InterNetworkV6 ? new IPAddress(address.GetAddressBytes()) : address;
 
     private void Lose() => End(XdpEnd.Gone, $"no XDP on {Device}: the device is gone");
 
@@ -346,6 +341,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
         int? switchedOn = _channels.Receiving(_ifindex);
         if (switchedOn != _switchedOn && switchedOn is not null && Math.Min(switchedOn.Value, XdpQueues.Most) != Queues)
         {
+            _part?.Outdate();
             End(XdpEnd.Changed, $"{Device} has {switchedOn} queues now instead of {Queues}");
             return;
         }

@@ -11,6 +11,14 @@ internal sealed unsafe partial class XdpQueue
     /// <summary>Takes the frames back that were transmitted.</summary>
     public void Reclaim()
     {
+        if (_pool is not null)
+        {
+            int back = _pool.Collect(_owner, _free.AsSpan(_freeCount));
+            _stalled &= back == 0;
+            _freeCount += back;
+            return;
+        }
+
         XdpRing done = _socket.Completion;
         uint count = done.Ready;
         _stalled &= count == 0;
@@ -159,12 +167,15 @@ internal sealed unsafe partial class XdpQueue
         Kick();
     }
 
+    // The kernel sets the flag of a ring that was there before it last slept, and none of a socket that came later.
+    private bool NeedsKick => _pool is not null || _socket.Transmit.NeedsWakeup;
+
     /// <summary>Has the kernel go on with what it left in the TX ring.</summary>
     public void Kick()
     {
         XdpRing ring = _socket.Transmit;
         uint left = ring.Used;
-        for (int attempt = 0; attempt < KickAttempts && left > 0 && ring.NeedsWakeup; attempt++)
+        for (int attempt = 0; attempt < KickAttempts && left > 0 && NeedsKick; attempt++)
         {
             int error = _socket.Kick();
             uint before = left;

@@ -24,6 +24,7 @@ internal sealed unsafe partial class XdpQueue : IDisposable
     private readonly Arena _arena;
     private readonly XdpSocket _socket;
     private readonly FrameChains? _chains;
+    private readonly XdpPool? _pool;
     private readonly byte _owner;
     private readonly int _ifindex;
     private readonly ulong[] _free;
@@ -57,6 +58,26 @@ internal sealed unsafe partial class XdpQueue : IDisposable
         _held = new ulong[_receiveFrames];
         _chains = socket.TakesChains ? new FrameChains() : null;
         arena.Name(_owner, this);
+    }
+
+    /// <summary>Takes a further socket on a queue that several tunnels share, and frames of its own to transmit; what it receives lies in the pool's.</summary>
+    /// <param name="pool">What the tunnels share.</param>
+    /// <param name="socket">The socket, owned from now on.</param>
+    /// <param name="ifindex">The device.</param>
+    /// <param name="frames">Its frames, all of them to transmit.</param>
+    public XdpQueue(XdpPool pool, XdpSocket socket, int ifindex, FrameSet frames)
+    {
+        _pool = pool;
+        _arena = pool.Arena;
+        _socket = socket;
+        _ifindex = ifindex;
+        _owner = frames.Owner;
+        _receiveFrames = pool.Frames;
+        _free = [.. frames.Receiving, .. frames.Transmitting];
+        _freeCount = _free.Length;
+        _held = new ulong[_receiveFrames];
+        _arena.Name(_owner, this);
+        pool.Enter(_owner, this, _free.Length);
     }
 
     /// <summary>Gets by which name frames in several chunks are dropped that have no end or are too large.</summary>
@@ -96,18 +117,23 @@ internal sealed unsafe partial class XdpQueue : IDisposable
     public long Refused => Volatile.Read(ref _refused);
 
     /// <summary>Gets what changes whenever the kernel takes a frame to transmit or gives one back; from any thread.</summary>
-    public ulong Progress => (ulong)_socket.Transmit.Consumed + _socket.Completion.Produced;
+    public ulong Progress => (ulong)_socket.Transmit.Consumed + (_pool is null ? _socket.Completion.Produced : (ulong)_pool.Returned(_owner));
 
     /// <summary>
     /// Gets how many frames wait for the kernel or the card: those it has not taken, and when none is left for us, those it has not
     /// given back. Until then it may give them back when it likes. From any thread.
     /// </summary>
-    public int Waiting => Volatile.Read(ref _freeCount) == 0 ? _free.Length - (int)_socket.Completion.Used : (int)_socket.Transmit.Used;
+    public int Waiting => Volatile.Read(ref _freeCount) == 0
+        ? _free.Length - (_pool is null ? (int)_socket.Completion.Used : _pool.Waiting(_owner))
+        : (int)_socket.Transmit.Used;
+
+    /// <summary>Gets how many received frames its worker has, or will find in the RX ring; from any thread.</summary>
+    internal (int Held, int Ready) Received => (Volatile.Read(ref _heldCount), (int)_socket.Receive.Used);
 
     /// <summary>Reads where all frames are; from any thread, so only nearly right while frames move.</summary>
     /// <param name="worker">The worker that the queue is of.</param>
     /// <returns>The places.</returns>
-    public XdpQueueState Read(int worker) => new(
+    public XdpQueueState Read(int worker) => _pool is not null ? ReadShared(_pool, worker) : new(
         (int)_socket.Queue,
         _socket.Mode,
         worker,
@@ -130,6 +156,12 @@ internal sealed unsafe partial class XdpQueue : IDisposable
     public xdp_statistics ReadStatistics()
     {
         xdp_statistics all = _socket.ReadStatistics();
+        if (_pool is not null)
+        {
+            // The fill ring is everybody's; what this socket missed by it, it has dropped.
+            all.rx_fill_ring_empty_descs = Math.Min(all.rx_fill_ring_empty_descs, all.rx_dropped);
+        }
+
         foreach (XdpGuest guest in Guests)
         {
             // Rings to fill and to transmit are the first socket's.
@@ -144,7 +176,7 @@ internal sealed unsafe partial class XdpQueue : IDisposable
     /// <summary>Has the kernel look at a TX ring that nobody may come back to; from any thread.</summary>
     public void Nudge()
     {
-        if (_socket.Transmit.Used > 0 && _socket.Transmit.NeedsWakeup)
+        if (_socket.Transmit.Used > 0 && NeedsKick)
         {
             _ = _socket.Kick();
         }
@@ -153,6 +185,13 @@ internal sealed unsafe partial class XdpQueue : IDisposable
     /// <summary>Gives the frames handed out before back to the kernel.</summary>
     public void Recycle()
     {
+        if (_pool is not null)
+        {
+            _pool.Fill(_held.AsSpan(0, _heldCount));
+            Volatile.Write(ref _heldCount, 0);
+            return;
+        }
+
         XdpRing fill = _socket.Fill;
         if (_heldCount > 0)
         {
@@ -246,6 +285,12 @@ internal sealed unsafe partial class XdpQueue : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        if (_pool is not null)
+        {
+            LeaveShared(_pool);
+            return;
+        }
+
         _socket.Dispose();
         _chains?.Dispose();
         _arena.Return(_owner, _socket.Mode == XdpMode.ZeroCopy);

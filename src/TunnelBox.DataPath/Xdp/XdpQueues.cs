@@ -95,6 +95,40 @@ internal sealed class XdpQueues : IDisposable
         }
     }
 
+    /// <summary>Gives a tunnel its side of every queue of a device that several share: a further socket each, and frames to transmit.</summary>
+    /// <param name="device">The device's name, for messages.</param>
+    /// <param name="ifindex">The device.</param>
+    /// <param name="pools">The queues.</param>
+    /// <returns>The tunnel's queues.</returns>
+    /// <exception cref="PortException">They cannot be had: one sentence says why.</exception>
+    public static XdpQueues Share(string device, int ifindex, IReadOnlyList<XdpPool> pools)
+    {
+        var made = new XdpQueues(new XdpMemory(), device);
+        try
+        {
+            foreach (XdpPool pool in pools)
+            {
+                FrameSet frames = pool.Arena.Rent(pool.Frames / 2)
+                    ?? throw new PortException($"no XDP on {device}: its memory has no frames left; use the UDP port", -Definitions.ENOMEM);
+                XdpSocket? socket = XdpSocket.OpenGuest(pool.Home, ifindex, (uint)pool.Frames, out int error, transmits: true);
+                if (socket is null)
+                {
+                    pool.Arena.Return(frames.Owner, byCard: false);
+                    throw new PortException($"no XDP on {device}: a further socket on queue {pool.Home.Queue} cannot be had: {Errno.Describe(error)}; use the UDP port", error);
+                }
+
+                made._queues.Add(new XdpQueue(pool, socket, ifindex, frames));
+            }
+
+            return made;
+        }
+        catch
+        {
+            made.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Tells how many chunks a device's frames need.</summary>
     /// <param name="queues">How many queues it has.</param>
     /// <returns>Chunks.</returns>
@@ -162,7 +196,10 @@ internal sealed class XdpQueues : IDisposable
         }
     }
 
-    private static int FramesFor(int queues) => Math.Clamp(AllFrames / queues, FewestFrames, MostFrames);
+    /// <summary>Tells how many frames each queue has of either kind.</summary>
+    /// <param name="queues">How many queues the device has.</param>
+    /// <returns>Frames.</returns>
+    public static int FramesFor(int queues) => Math.Clamp(AllFrames / queues, FewestFrames, MostFrames);
 
     private PortException? BindAll(Arena arena, int ifindex, int most, string? genericReason, bool isInner, bool chains)
     {

@@ -279,13 +279,7 @@ internal sealed unsafe partial class XdpSocket : IDisposable
         }
         else
         {
-            // One call transmits a whole burst; older kernels do 32 frames a call.
-            _ = LibC.setsockopt(fd, Definitions.SOL_XDP, Definitions.XDP_MAX_TX_SKB_BUDGET, Burst.Capacity);
-            if (LibC.setsockopt(fd, Definitions.SOL_SOCKET, Definitions.SO_SNDBUFFORCE, SendBuffer) < 0)
-            {
-                _ = LibC.setsockopt(fd, Definitions.SOL_SOCKET, Definitions.SO_SNDBUF, SendBuffer);
-            }
-
+            socket.TransmitBursts();
             return socket;
         }
 

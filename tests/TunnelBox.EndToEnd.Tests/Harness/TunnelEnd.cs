@@ -60,14 +60,36 @@ internal sealed class TunnelEnd
         return end;
     }
 
+    /// <summary>Starts one daemon in the foreground that runs several tunnels, and waits until it serves all their sockets.</summary>
+    public static async Task<TunnelEnd[]> StartSeveralAsync(Lab lab, NetworkNamespace space, int count, IReadOnlyDictionary<string, string?> settings)
+    {
+        var ends = new TunnelEnd[count];
+        for (int i = 0; i < count; i++)
+        {
+            ends[i] = new TunnelEnd(lab, space, TunnelProgram.Default.Expect(), Names.Next(), await TunnelKeys.MakeAsync(lab.Deadline), settings) { Inner = space };
+            lab.OwnInterface(ends[i].Interface);
+        }
+
+        await ends[0].RestartAsync(settings, [.. ends[1..].Select(static end => end.Interface)]);
+        foreach (TunnelEnd end in ends)
+        {
+            end.Daemon = ends[0].Daemon;
+            await Eventually.TrueAsync(() => Task.FromResult(Answers(end.Socket)), () => $"nobody serves {end.Socket}:\n{end.Daemon.Error}", lab.Deadline);
+        }
+
+        return ends;
+    }
+
     /// <summary>Starts the daemon (again) under the same interface name.</summary>
     public Task RestartAsync() => RestartAsync(_settings ?? new Dictionary<string, string?>());
 
     /// <summary>Starts the daemon (again) with an environment of its own.</summary>
-    public async Task RestartAsync(IReadOnlyDictionary<string, string?> environment)
+    /// <param name="environment">Settings, as environment variables.</param>
+    /// <param name="others">Further interfaces that the same process is to run.</param>
+    public async Task RestartAsync(IReadOnlyDictionary<string, string?> environment, params string[] others)
     {
         RunningProcess daemon = await Space.StartAsync(
-            [.. _before, Program.Path, "-f", Interface],
+            [.. _before, Program.Path, "-f", Interface, .. others],
             new Dictionary<string, string?>(environment) { ["LOG_LEVEL"] = "verbose" });
         Daemon = daemon;
         Inner = Space;
