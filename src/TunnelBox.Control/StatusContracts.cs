@@ -124,6 +124,9 @@ public sealed record DeviceReport
     /// <summary>Gets the queues of the outer side's device, where it is past the kernel (AF_XDP); otherwise null.</summary>
     public IReadOnlyList<QueueReport>? OuterQueues { get; init; }
 
+    /// <summary>Gets on which NUMA node the frames of AF_XDP lie, and why, a part of a sentence; null without AF_XDP.</summary>
+    public string? FramesNode { get; init; }
+
     /// <summary>Gets the queues of the inner side's device, where it is past the kernel (AF_XDP); otherwise null.</summary>
     public IReadOnlyList<QueueReport>? InnerQueues { get; init; }
 
@@ -166,6 +169,9 @@ public sealed record WorkerReport
 
     /// <summary>Gets how many peers it owns: what they send is received, put in order and delivered there.</summary>
     public required int Peers { get; init; }
+
+    /// <summary>Gets the packets a second of these peers, in and out, by a moving average of some seconds; null where there is one worker.</summary>
+    public long? PacketsPerSecond { get; init; }
 
     /// <summary>Gets the bursts that it opened for others.</summary>
     public required long OpenedForOthers { get; init; }

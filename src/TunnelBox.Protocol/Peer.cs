@@ -26,6 +26,7 @@ public sealed class Peer : IndexOwner
     private int _handshakeWanted;
     private int _active;
     private int _removed;
+    private int _owner = -1;
 
     internal Peer(PublicKey publicKey, Handshake handshake, ulong sequence)
     {
@@ -39,6 +40,13 @@ public sealed class Peer : IndexOwner
 
     /// <summary>Gets the place of the peer in the order in which peers were added.</summary>
     public ulong Sequence { get; }
+
+    /// <summary>Gets or sets the worker that owns the peer, as the data path has dealt it; −1 for none so far.</summary>
+    public int Owner
+    {
+        get => Volatile.Read(ref _owner);
+        set => Volatile.Write(ref _owner, value);
+    }
 
     /// <summary>Gets the peer's timers.</summary>
     public Timers Timers { get; } = new();
@@ -144,6 +152,12 @@ public sealed class Peer : IndexOwner
         Volatile.Write(ref _endpoint, new Endpoint(from, to));
         return known is null || known.Remote != from;
     }
+
+    /// <summary>Tells whether any session may still open packets.</summary>
+    /// <param name="now">Nanoseconds of the tunnel's clock.</param>
+    /// <returns>False where whatever arrives belongs to no session of this peer.</returns>
+    public bool HasSession(long now) =>
+        Sessions is var all && (all.Previous?.CanReceive(now) == true || all.Current?.CanReceive(now) == true || all.Next?.CanReceive(now) == true);
 
     /// <summary>Tells whether a session is the one that still waits for the peer's first packet.</summary>
     /// <param name="keypair">The session that just opened a packet.</param>

@@ -150,6 +150,7 @@ public sealed partial class TunnelDevice
                     Memory = _options.Shared is null ? Memory() : null,
                     Shared = _options.Shared,
                     Tunnel = InterfaceName,
+                    Owners = Owners,
                     Steering = _options.Settings.Steering == "off" ? null : _tunnel.Trace,
                     SteerInCard = _options.Settings.Steering == "hw" ? SteeredPeers : null,
                     Ended = (end, why) => Post(() => LoseDevice(opened, end, why)),

@@ -38,7 +38,7 @@ public sealed partial class TunnelDevice : ITunnelOutput
         Worker[] workers = _workers;
         if (workers.Length > 0)
         {
-            workers[Ownership.Of(peer, workers.Length)].Flush(peer, keepalive);
+            workers[Owners.Of(peer)].Flush(peer, keepalive);
         }
     }
 

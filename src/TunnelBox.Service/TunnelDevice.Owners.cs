@@ -12,11 +12,22 @@ public sealed partial class TunnelDevice
     // As the XDP program's map is compared.
     private const int StackAudit = 4000;
 
+    // A process that was taken over from ends within seconds.
+    private const int RetryInterval = 250;
+    private const int MostTries = 40;
+
+    private Ownership? _owners;
     private StackSteering? _stack;
     private SessionRules? _stackRules;
     private Timer? _stackLooks;
+    private Timer? _weighings;
+    private Timer? _retry;
+    private int _tries;
     private bool _queuesSteered;
     private volatile string[] _stackNotes = [];
+
+    // As many as the TUN device has queues, which it keeps.
+    private Ownership Owners => LazyInitializer.EnsureInitialized(ref _owners, () => new Ownership(_tun.Ports.Count, _tunnel.Now));
 
     // With one worker there is nothing to choose.
     private void SteerStack(UdpSockets sockets)
@@ -25,6 +36,11 @@ public sealed partial class TunnelDevice
         _stack = null;
         _stackRules = null;
         _stackNotes = [];
+        if (sockets.Ports.Count > 1)
+        {
+            _weighings ??= new Timer(_ => Owners.Weigh(SteeredPeers()), null, StackAudit, StackAudit);
+        }
+
         if (sockets.Ports.Count > 1 && _options.Settings.Steering != "off")
         {
             List<string> notes = [];
@@ -54,6 +70,14 @@ public sealed partial class TunnelDevice
         }
 
         refused = stack.Attach(sockets);
+        if (refused == -Linux.Libc.Definitions.EBUSY)
+        {
+            // Until the process before has gone with its own program: what names no session here goes by the kernel's hash meanwhile.
+            _tries = MostTries;
+            _retry ??= new Timer(_ => Post(() => AttachAgain(sockets)), null, RetryInterval, RetryInterval);
+            refused = 0;
+        }
+
         if (refused < 0)
         {
             notes.Add($"The kernel spreads datagrams over workers by their addresses: it does not take the program: {Linux.Libc.Errno.Describe(refused)}.");
@@ -62,7 +86,7 @@ public sealed partial class TunnelDevice
         }
 
         _stack = stack;
-        SessionRules rules = stack.MakeRules(_tunnel.Trace, sockets.Ports.Count);
+        SessionRules rules = stack.MakeRules(_tunnel.Trace, Owners);
         _stackRules = rules;
         _stackLooks ??= new Timer(_ => _stackRules?.Audit(), null, StackAudit, StackAudit);
     }
@@ -72,16 +96,49 @@ public sealed partial class TunnelDevice
     {
         SessionRules? program = _xdp?.Rules;
         SessionRules? stack = _stackRules;
-        IIndexObserver<IndexOwner>? observer = program is not null && stack is not null ? new SessionObservers(program, stack) : program ?? stack;
-        _tunnel.ObserveIndices(observer);
+
+        // Whose a peer is is settled before anybody writes it down.
+        IIndexObserver<IndexOwner>[] observers = [.. new IIndexObserver<IndexOwner>?[] { Owners.Workers > 1 ? Owners : null, program, stack }.OfType<IIndexObserver<IndexOwner>>()];
+        _tunnel.ObserveIndices(observers.Length switch
+        {
+            0 => null,
+            1 => observers[0],
+            _ => new SessionObservers(observers),
+        });
         _steering = program ?? stack;
         _flows = _xdp?.Flows;
         _steeringChoice = _xdp?.SteeringChoice ?? (stack is null ? string.Empty : "map: a program that chooses the socket of each datagram knows the sessions");
     }
 
+    private void AttachAgain(UdpSockets sockets)
+    {
+        lock (_stateGate)
+        {
+            int refused = _disposed || _stack is null || !ReferenceEquals(_sockets, sockets) ? 0 : _stack.Attach(sockets);
+            if (refused == 0 || --_tries == 0)
+            {
+                _retry?.Dispose();
+                _retry = null;
+            }
+
+            if (refused == 0 && _stack is not null)
+            {
+                _log.Verbose($"{InterfaceName}: datagrams go to the workers that own their sessions");
+            }
+            else if (refused < 0 && _retry is null)
+            {
+                string note = $"The kernel spreads datagrams over workers by their addresses: it does not take the program: {Linux.Libc.Errno.Describe(refused)}.";
+                _stackNotes = [.. _stackNotes, note];
+                _log.Info($"{InterfaceName}: {note}");
+            }
+        }
+    }
+
     private void StopStack()
     {
+        _retry?.Dispose();
         _stackLooks?.Dispose();
+        _weighings?.Dispose();
         _stackRules = null;
         _stack?.Dispose();
         _stack = null;
@@ -95,12 +152,9 @@ public sealed partial class TunnelDevice
         }
 
         int[] peers = new int[workers.Length];
-        using (Tunnel.Edit edit = _tunnel.BeginEdit())
+        foreach (Peer peer in SteeredPeers())
         {
-            foreach (Peer peer in edit.Peers)
-            {
-                peers[Ownership.Of(peer, workers.Length)]++;
-            }
+            peers[workers.Length == 1 ? 0 : Owners.Of(peer)]++;
         }
 
         return [.. workers.Select((worker, number) => new WorkerReport
@@ -108,6 +162,7 @@ public sealed partial class TunnelDevice
             Number = number,
             Cpu = worker.Cpu,
             Peers = peers[number],
+            PacketsPerSecond = workers.Length > 1 ? Owners.Read(number).Packets * 1000 / StackAudit : null,
             OpenedForOthers = worker.Helped,
             Offered = worker.Shared,
         })];

@@ -58,6 +58,7 @@ public sealed partial class TunnelDevice
             OuterOffloads = sockets is null ? [] : Words(_outerMode + sockets.Ports[0].OffloadDescription),
             OffloadNotes = [.. _offloadNotes, .. _outerNotes, .. _innerNotes, .. _stackNotes, .. new[] { _memory?.Note }.OfType<string>()],
             OuterQueues = Queues(_xdp?.ReadQueues()),
+            FramesNode = _memory?.Node,
             InnerQueues = Queues(_gateway?.ReadQueues()),
             Steering = _options.Settings.Steering,
             WorkerList = WorkerReports(workers),

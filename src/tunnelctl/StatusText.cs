@@ -27,15 +27,20 @@ internal static class StatusText
             Line(text, string.Empty, note);
         }
 
-        if (device.WorkerList is { Count: > 1 } workers)
+        if (device.WorkerList is { Count: > 0 } workers)
         {
             Line(text, "steering", $"{device.Steering}; \"tunnelctl steer {device.Interface}\" shows the rules");
             foreach (WorkerReport worker in workers.Take(MostQueues))
             {
                 Line(text, $"worker {worker.Number}", string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{(worker.Cpu is { } cpu ? $"on CPU {cpu}" : "on any CPU")}, owns {Count(worker.Peers, "peer")}, opened {Bursts(worker.OpenedForOthers)} for others, offered {Bursts(worker.Offered)}"));
+                    $"{(worker.Cpu is { } cpu ? $"on CPU {cpu}" : "on any CPU")}, owns {Count(worker.Peers, "peer")}{(worker.PacketsPerSecond is { } packets ? $" ({packets} packets/s)" : string.Empty)}, opened {Bursts(worker.OpenedForOthers)} for others, offered {Bursts(worker.Offered)}"));
             }
+        }
+
+        if (device.FramesNode is { } node)
+        {
+            Line(text, "frames", node);
         }
 
         Queues(text, "queue", device.OuterQueues);

@@ -28,11 +28,37 @@ public class OwnerTests(ITestOutputHelper output) : EndToEndTest(output, 120)
             Assert.InRange(counts.GetValueOrDefault("tb-worker-1.OuterReceivedPackets") + counts.GetValueOrDefault("tb-worker-2.OuterReceivedPackets"), 0, 20);
             string status = (await end.Space.RunAsync([TunnelProgram.Tunnelctl, "status", end.Interface])).Output;
             Assert.Contains("3 workers", status, StringComparison.Ordinal);
-            Assert.Matches(@"worker 0 +on any CPU, owns 1 peer, opened [0-9]+ bursts? for others, offered [0-9]+ bursts?\n", status);
-            Assert.Matches(@"worker 2 +on any CPU, owns 0 peers, ", status);
+            Assert.Matches(@"worker 0 +on any CPU, owns 1 peer \([0-9]+ packets/s\), opened [0-9]+ bursts? for others, offered [0-9]+ bursts?\n", status);
+            Assert.Matches(@"worker 2 +on any CPU, owns 0 peers \(0 packets/s\), ", status);
             Assert.DoesNotContain("own hashes", status, StringComparison.Ordinal);
             string rules = (await end.Space.RunAsync([TunnelProgram.Tunnelctl, "steer", end.Interface, "--json"])).Output;
             Assert.Matches("\"worker\": ?0", rules);
         }
+    }
+
+    [Fact]
+    public async Task A_process_that_takes_over_sends_datagrams_to_their_owners_again()
+    {
+        Dictionary<string, string?> workers = new() { ["TUNNELBOX__Workers"] = "4" };
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions { Settings = workers });
+        await pair.ExpectPingsAsync();
+        TunnelEnd end = pair.First;
+        RunningProcess old = end.Daemon;
+        workers["LOG_LEVEL"] = "verbose";
+        RunningProcess next = await end.Space.StartAsync([end.Program.Path, "-f", "--take-over", end.Interface], workers);
+        await next.WaitForOutputAsync("is up.", Lab.Deadline);
+        Assert.Equal(0, (await old.WaitAsync(Lab.Deadline)).ExitCode);
+
+        // The sockets stand in the old process's map until the kernel has let go of its program.
+        await next.WaitForOutputAsync("go to the workers that own their sessions", Lab.Deadline);
+        Dictionary<string, long> before = await XdpSide.StatAsync(end);
+        PingResult pings = await Ping.RunAsync(pair.Second.Inner, TunnelPair.First4, "-i 0.002 -c 500 -W 2");
+        Assert.Equal(500, pings.Received);
+        Dictionary<string, long> after = await XdpSide.StatAsync(end);
+        long[] received = [.. Enumerable.Range(0, 4).Select(worker => $"tb-worker-{worker}.OuterReceivedPackets").Select(name => after.GetValueOrDefault(name) - before.GetValueOrDefault(name))];
+        Assert.InRange(received.Max(), 500, 600);
+        Assert.InRange(received.Sum() - received.Max(), 0, 5);
+        await next.SignalAsync("TERM");
+        Assert.Equal(0, (await next.WaitAsync(Lab.Deadline)).ExitCode);
     }
 }

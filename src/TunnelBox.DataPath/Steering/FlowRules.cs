@@ -18,7 +18,7 @@ public sealed class FlowRules : IDisposable
     private readonly ISteeringBackend _backend;
     private readonly RuleLedger _ledger;
     private readonly ushort _port;
-    private readonly int _queues;
+    private readonly QueueChoice _queues;
     private readonly bool _byIndex;
     private readonly Action<Peer, string> _tell;
     private readonly Dictionary<Peer, Place> _places = [];
@@ -34,7 +34,7 @@ public sealed class FlowRules : IDisposable
     /// <param name="sessions">The sessions' rules in the XDP program, which count.</param>
     /// <param name="peers">Gives the peers.</param>
     /// <param name="port">The local UDP port.</param>
-    /// <param name="queues">Receive queues.</param>
+    /// <param name="queues">Chooses the receive queue of each peer: its owner's.</param>
     /// <param name="changed">Told of every rule that the card took, lost or refused.</param>
     /// <param name="tell">Told of a peer whose rule has no effect, in a sentence.</param>
     public FlowRules(
@@ -43,7 +43,7 @@ public sealed class FlowRules : IDisposable
         SessionRules sessions,
         Func<IReadOnlyList<Peer>> peers,
         ushort port,
-        int queues,
+        QueueChoice queues,
         Action<SteeringRule, RuleState>? changed,
         Action<Peer, string> tell)
     {
@@ -132,7 +132,6 @@ public sealed class FlowRules : IDisposable
                 _places.Add(peer, place);
             }
 
-            uint mark = SessionRules.MarkOf(peer);
             if (_byIndex && place.Match != current.LocalIndex)
             {
                 if (isKnown)
@@ -144,7 +143,7 @@ public sealed class FlowRules : IDisposable
             }
 
             UdpFlow flow = _byIndex ? default : new UdpFlow(endpoint.Remote.IsIPv6, endpoint.Remote.Address, endpoint.Remote.Port, _port);
-            place.Queue = (ushort)(mark % (uint)_queues);
+            place.Queue = _queues.Of(peer);
             _ledger.Want(new SteeringRule(place.Match, 0, place.Queue, SteeringRule.Any, flow));
             long received = peer.ReceivedPackets;
 

@@ -9,8 +9,8 @@ namespace TunnelBox.DataPath.Steering;
 /// </summary>
 /// <param name="ledger">The rules.</param>
 /// <param name="complete">Told after every change whether each index in use stands in the map.</param>
-/// <param name="workers">How many workers there are, of which one owns each peer; with a single one it does not matter.</param>
-public sealed class SessionRules(RuleLedger ledger, Action<bool> complete, int workers = 1) : IIndexObserver<IndexOwner>
+/// <param name="owners">Which worker owns each peer; null where it does not matter.</param>
+public sealed class SessionRules(RuleLedger ledger, Action<bool> complete, Ownership? owners = null) : IIndexObserver<IndexOwner>
 {
     private readonly Lock _gate = new();
     private readonly ConcurrentDictionary<uint, ushort> _expected = new();
@@ -28,7 +28,7 @@ public sealed class SessionRules(RuleLedger ledger, Action<bool> complete, int w
     {
         Peer? peer = owner as Peer ?? (owner as Keypair)?.Peer;
         uint mark = MarkOf(peer);
-        ushort worker = workers > 1 && peer is not null ? (ushort)Ownership.Of(peer, workers) : SteeringRule.Any;
+        ushort worker = owners is { Workers: > 1 } && peer is not null ? (ushort)owners.Of(peer) : SteeringRule.Any;
         ledger.Want(new SteeringRule(index, mark, _expected.GetValueOrDefault(mark, SteeringRule.Any), worker));
     }
 

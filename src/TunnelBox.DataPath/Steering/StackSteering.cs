@@ -17,6 +17,7 @@ public sealed class StackSteering : IDisposable
 
     private readonly BpfObject _loaded;
     private readonly int _sockets;
+    private readonly HashSet<uint> _placed = [];
 
     private StackSteering(BpfObject loaded)
     {
@@ -30,14 +31,14 @@ public sealed class StackSteering : IDisposable
 
     /// <summary>Makes the rules of the tunnel's receiver indices, to be filled by the tunnel.</summary>
     /// <param name="trace">Told of rules as they change.</param>
-    /// <param name="workers">How many workers there are.</param>
+    /// <param name="owners">Which worker owns each peer.</param>
     /// <returns>The rules.</returns>
-    public SessionRules MakeRules(TunnelTrace trace, int workers)
+    public SessionRules MakeRules(TunnelTrace trace, Ownership owners)
     {
         ArgumentNullException.ThrowIfNull(trace);
         var map = new SessionMap(Sessions, "reuseport");
         return new SessionRules(
-            new RuleLedger(map, (rule, state) => trace.SteeringChanged(map.Name, rule.Match, rule.Queue, rule.Worker, state.ToString().ToLowerInvariant())), static _ => { }, workers);
+            new RuleLedger(map, (rule, state) => trace.SteeringChanged(map.Name, rule.Match, rule.Queue, rule.Worker, state.ToString().ToLowerInvariant())), static _ => { }, owners);
     }
 
     /// <summary>Loads the programs.</summary>
@@ -59,12 +60,14 @@ public sealed class StackSteering : IDisposable
     }
 
     /// <summary>Has datagrams of a known session go to its owner's socket from now on, as long as the sockets are open.</summary>
-    /// <param name="sockets">The sockets, one pair for each worker.</param>
-    /// <returns>0, or −errno.</returns>
+    /// <param name="sockets">The sockets, one pair for each worker; the same ones where it is tried again.</param>
+    /// <returns>0, or −errno: EBUSY while sockets still stand in the map of a process from which they were taken over. Once this program stands
+    /// in place of that process's, its map goes: try again in a moment.</returns>
     public int Attach(UdpSockets sockets)
     {
         ArgumentNullException.ThrowIfNull(sockets);
         int program = _loaded.Program("select_socket");
+        int busy = 0;
         for (int worker = 0; worker < sockets.Ports.Count; worker++)
         {
             for (int family = 0; family < 2; family++)
@@ -74,18 +77,21 @@ public sealed class StackSteering : IDisposable
                     continue;
                 }
 
-                int error = BpfMap.Set(_sockets, (uint)worker + ((uint)family * IPv6Sockets), (ulong)socket.Value);
-                error = error < 0 || worker > 0
-                    ? error
-                    : LibC.setsockopt(socket.Value, Definitions.SOL_SOCKET, Definitions.SO_ATTACH_REUSEPORT_EBPF, program);
+                uint place = (uint)worker + ((uint)family * IPv6Sockets);
+                int error = worker > 0 ? 0 : LibC.setsockopt(socket.Value, Definitions.SOL_SOCKET, Definitions.SO_ATTACH_REUSEPORT_EBPF, program);
+                error = error < 0 || _placed.Contains(place) ? error : BpfMap.Set(_sockets, place, (ulong)socket.Value);
                 if (error < 0)
                 {
-                    return error;
+                    // The other family's program replaces its forerunner, too.
+                    busy = error;
+                    continue;
                 }
+
+                _placed.Add(place);
             }
         }
 
-        return 0;
+        return busy;
     }
 
     /// <summary>Has all packets of a flow come by one queue of the device from now on, for its life.</summary>

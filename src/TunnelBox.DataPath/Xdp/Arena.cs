@@ -49,6 +49,9 @@ internal sealed unsafe class Arena : SafeHandle
     /// <summary>Gets why the memory does not lie in huge pages, a sentence; null where it does.</summary>
     public string? PagesReason { get; private init; }
 
+    /// <summary>Gets on which NUMA node the memory lies, and why, a part of a sentence.</summary>
+    public string Node { get; private init; } = "wherever the kernel puts them";
+
     /// <summary>Gets the first byte.</summary>
     public byte* Address => (byte*)handle;
 
@@ -57,23 +60,24 @@ internal sealed unsafe class Arena : SafeHandle
 
     /// <summary>Maps memory of zeros, in huge pages where there are enough: a frame then costs the processor and the card fewer look-ups of pages.</summary>
     /// <param name="chunks">How many chunks.</param>
+    /// <param name="device">The device whose NUMA node it is to lie on; empty for any.</param>
     /// <returns>The arena.</returns>
     /// <exception cref="PortException">There is not so much memory.</exception>
-    public static Arena Map(int chunks)
+    public static Arena Map(int chunks, string device = "")
     {
         nuint length = (nuint)chunks * ChunkSize;
         nuint mapped = (length + HugePage - 1) & ~(HugePage - 1);
         nint address = Map(mapped, Definitions.MAP_HUGETLB);
         if (address is >= 0 or <= -4096)
         {
-            return new Arena(address, mapped, chunks);
+            return new Arena(address, mapped, chunks) { Node = FramePlace.Place(address, mapped, device) };
         }
 
         string reason = $"Frames lie in ordinary pages, since {mapped / HugePage} huge ones are not free: {Errno.Describe((int)address)}; the sysctl vm.nr_hugepages sets them aside.";
         address = Map(length, 0);
         return address is < 0 and > -4096
             ? throw new PortException($"no XDP: {length >> 20} MiB for frames cannot be mapped: {Errno.Describe((int)address)}; free memory, or use the UDP port", (int)address)
-            : new Arena(address, length, chunks) { PagesReason = reason };
+            : new Arena(address, length, chunks) { PagesReason = reason, Node = FramePlace.Place(address, length, device) };
     }
 
     /// <summary>Whether bytes that the kernel names lie in this memory and in one chunk.</summary>

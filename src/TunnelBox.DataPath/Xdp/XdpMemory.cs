@@ -35,6 +35,18 @@ public sealed class XdpMemory(params string[] devices)
         }
     }
 
+    /// <summary>Gets on which NUMA node the memory lies, and why, a part of a sentence; null while there is none.</summary>
+    public string? Node
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _arena?.Node;
+            }
+        }
+    }
+
     /// <summary>Gives a device the memory its frames are to lie in.</summary>
     /// <param name="device">The device's name.</param>
     /// <param name="chunks">How many chunks it needs.</param>
@@ -44,7 +56,7 @@ public sealed class XdpMemory(params string[] devices)
     {
         lock (_gate)
         {
-            _arena ??= Arena.Map(chunks + Spare + devices.Where(other => other != device).Sum(Needs));
+            _arena ??= Arena.Map(chunks + Spare + devices.Where(other => other != device).Sum(Needs), device);
             if (_arena.CountUnused() >= chunks)
             {
                 _together.Add(device);
@@ -111,7 +123,7 @@ public sealed class XdpMemory(params string[] devices)
 
     private Arena Separate(string device, int chunks, string reason)
     {
-        var own = Arena.Map(chunks);
+        var own = Arena.Map(chunks, device);
         _apart = device;
         _reason = reason;
         return own;

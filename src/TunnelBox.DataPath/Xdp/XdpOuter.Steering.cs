@@ -28,7 +28,7 @@ public sealed unsafe partial class XdpOuter
     /// <summary>Gets what holds steering rules and why, a part of a sentence.</summary>
     public string SteeringChoice { get; private set; } = "off: the setting Steering switches it off";
 
-    private void MakeRules(XdpOuterOptions options, int workers)
+    private void MakeRules(XdpOuterOptions options, Ownership? owners)
     {
         if (options.Steering is not { } trace)
         {
@@ -44,7 +44,7 @@ public sealed unsafe partial class XdpOuter
         _drop = new EarlyDrop(_program);
         var map = new SessionMap(_program.Sessions);
         var ledger = new RuleLedger(map, (rule, state) => trace.SteeringChanged(map.Name, rule.Match, rule.Queue, rule.Worker, s_states[(int)state]));
-        Rules = new SessionRules(ledger, _drop.SetComplete, workers);
+        Rules = new SessionRules(ledger, _drop.SetComplete, owners);
         SteeringChoice = "map: the XDP program knows the sessions; the setting hw would have the card steer, too";
         if (options.SteerInCard is { } peers && _part is null)
         {
@@ -67,7 +67,7 @@ public sealed unsafe partial class XdpOuter
             Rules!,
             peers,
             _port,
-            Queues,
+            new QueueChoice(Queues, _options.Owners),
             (rule, state) => trace.SteeringChanged(card.Name, rule.Match, rule.Queue, rule.Worker, s_states[(int)state]),
             (peer, sentence) => trace.Around("steer_ineffective", peer, sentence));
     }

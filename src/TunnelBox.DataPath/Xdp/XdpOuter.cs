@@ -27,6 +27,9 @@ public sealed record XdpOuterOptions(string Device, uint Mark)
     /// <summary>Gets what gives the peers whose datagrams the card is to steer; null leaves the card alone.</summary>
     public Func<IReadOnlyList<Peer>>? SteerInCard { get; init; }
 
+    /// <summary>Gets which worker owns each peer; null where it does not matter.</summary>
+    public Ownership? Owners { get; init; }
+
     /// <summary>Gets the memory that both sides take their frames from; one of its own where left out.</summary>
     public XdpMemory? Memory { get; init; }
 
@@ -283,7 +286,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
             MakeGuests(workers);
         }
 
-        MakeRules(_options, _wakes.Length > 0 ? workers : 1);
+        MakeRules(_options, _wakes.Length > 0 ? _options.Owners : null);
         Ports = [.. sockets.Ports.Select((udp, worker) => (IPort)new XdpPort(
             udp,
             [.. _queues.All.Where((_, queue) => queue % workers == worker)],

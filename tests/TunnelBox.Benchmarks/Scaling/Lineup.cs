@@ -64,7 +64,9 @@ internal sealed class Lineup : IDisposable
     {
         var gate = new Gate();
         var team = new WorkerTeam();
-        SealedPackets[][] owned = [.. Enumerable.Range(0, workers).Select(worker => sessions.Where(each => Ownership.Of(each.Peer, workers) == worker).ToArray())];
+        var owners = new Ownership(workers, hub.Tunnel.Now);
+        Array.ForEach(sessions, each => each.Peer.Owner = -1);
+        SealedPackets[][] owned = [.. Enumerable.Range(0, workers).Select(worker => sessions.Where(each => owners.Of(each.Peer) == worker).ToArray())];
         NumberPort[] numbers = [.. owned.Select(each => new NumberPort(each))];
         OpenPort[] open = [.. owned.Select(each => new OpenPort(gate, each))];
         return new Lineup(gate, hub, [.. numbers.Select((inner, worker) => hub.Work(inner, open[worker], team, aead))], [.. open.Select(port => port.Rest)], [], numbers, open);

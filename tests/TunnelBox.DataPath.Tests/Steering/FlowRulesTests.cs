@@ -12,6 +12,7 @@ public sealed class FlowRulesTests : TwoNodes
     private readonly DeviceModel _map = new() { Credits = 1024 };
     private readonly DeviceModel _card = new() { Credits = 16 };
     private readonly List<string> _told = [];
+    private Ownership? _owners;
 
     [Fact]
     public void A_peer_has_a_rule_as_long_as_it_has_a_session_and_its_sessions_expect_its_queue()
@@ -90,6 +91,23 @@ public sealed class FlowRulesTests : TwoNodes
         Assert.Equal([second], _card.Table.Keys);
     }
 
+    [Fact]
+    public void A_rule_leads_to_a_queue_of_the_owner_and_follows_it()
+    {
+        _owners = new Ownership(2, B.Tunnel.Now);
+        using FlowRules flows = Make(out SessionRules sessions);
+        for (int move = 0; move < 3; move++)
+        {
+            B.PeerOf(A).Owner = move % 2;
+            flows.Pass();
+            flows.Pass();
+            SteeringRule rule = Assert.Single(_card.Table).Value;
+            Assert.Equal(move % 2, rule.Queue % 2);
+            Assert.All(sessions.Ledger.List(), line => Assert.Equal(rule.Queue, line.Rule.Queue));
+            Assert.Equal(RuleState.Verified, Assert.Single(flows.Ledger.List()).State);
+        }
+    }
+
     private FlowRules Make(out SessionRules sessions, bool byIndex = false)
     {
         Establish();
@@ -97,6 +115,6 @@ public sealed class FlowRulesTests : TwoNodes
         SessionRules made = new(new RuleLedger(_map), static _ => { });
         B.Tunnel.ObserveIndices(made);
         sessions = made;
-        return new FlowRules(_card, byIndex, made, () => [B.PeerOf(A)], Port, Queues, null, (_, sentence) => _told.Add(sentence));
+        return new FlowRules(_card, byIndex, made, () => [B.PeerOf(A)], Port, new QueueChoice(Queues, _owners), null, (_, sentence) => _told.Add(sentence));
     }
 }

@@ -35,7 +35,7 @@ public sealed class AbiTests
         "errno.h", "signal.h", "fcntl.h", "unistd.h", "poll.h", "sched.h", "time.h", "sys/eventfd.h", "sys/ioctl.h", "sys/mman.h",
         "sys/socket.h", "sys/uio.h", "netinet/in.h", "netinet/udp.h", "net/if.h", "linux/sockios.h", "linux/if_tun.h",
         "linux/virtio_net.h", "linux/if_xdp.h", "linux/ethtool.h",
-        "sys/prctl.h", "sys/resource.h", "linux/seccomp.h", "linux/filter.h",
+        "sys/prctl.h", "sys/resource.h", "linux/seccomp.h", "linux/filter.h", "linux/mempolicy.h",
     ];
 
     private static FieldInfo[] Constants => typeof(Definitions).GetFields(BindingFlags.Public | BindingFlags.Static);

@@ -39,6 +39,7 @@ internal sealed class FlowEnd : ITunnelOutput, IIndexObserver<IndexOwner>, IDisp
     public FlowEnd(FlowClock clock, byte number, int workers, int flows)
     {
         WorkerCount = workers;
+        Owners = new Ownership(workers, () => clock.GetTimestamp());
         Inner = 0x0A000000u + number;
         Address = new EndpointAddress(0x7F000001, number, IsIPv6: false, ScopeId: 0);
         _seen = new long[flows];
@@ -120,6 +121,8 @@ internal sealed class FlowEnd : ITunnelOutput, IIndexObserver<IndexOwner>, IDisp
         _seen[flow] = number;
     }
 
+    public Ownership Owners { get; }
+
     public void Step()
     {
         while (Other!.Letters.TryDequeue(out byte[]? letter))
@@ -136,13 +139,13 @@ internal sealed class FlowEnd : ITunnelOutput, IIndexObserver<IndexOwner>, IDisp
         return DropReason.None;
     }
 
-    public void Flush(Peer peer, bool keepalive) => Workers[Ownership.Of(peer, Workers.Length)].Flush(peer, keepalive);
+    public void Flush(Peer peer, bool keepalive) => Workers[Owners.Of(peer)].Flush(peer, keepalive);
 
     public void Added(uint index, IndexOwner owner)
     {
         if ((owner as Peer ?? (owner as Keypair)?.Peer) is { } peer)
         {
-            _owners[index] = Ownership.Of(peer, WorkerCount);
+            _owners[index] = Owners.Of(peer);
         }
     }
 
