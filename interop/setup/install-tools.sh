@@ -5,7 +5,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../.ci/lib.sh"
 
 # COMMAND-OR-FILE:PACKAGE, by use. What stands in several uses is installed once.
 build_tools=(/usr/lib/x86_64-linux-gnu/libsodium.so.23:libsodium23)
-vm_tools=("${build_tools[@]}" qemu-with-igb:qemu-system-x86 busybox-static:busybox-static cpio:cpio xz:xz-utils setpriv:util-linux ip:iproute2 ethtool:ethtool
+vm_tools=("${build_tools[@]}" qemu-with-igb:qemu-system-x86 busybox-static:busybox-static cpio:cpio xz:xz-utils mmdebstrap:mmdebstrap setpriv:util-linux ip:iproute2 ethtool:ethtool
     wg:wireguard-tools /usr/lib/x86_64-linux-gnu/libbpf.so.1:libbpf1 /usr/lib/x86_64-linux-gnu/libssl.so.3:libssl3)
 conformance_tools=("${vm_tools[@]}" compiler:eclipse-titan /usr/include/titan/TTCN3.hh:eclipse-titan g++:g++ make:make
     /usr/include/sodium.h:libsodium-dev ping:iputils-ping)
@@ -13,7 +13,7 @@ demo_tools=("${build_tools[@]}" ip:iproute2 ping:iputils-ping iperf3:iperf3 ps:p
 image_tools=("${build_tools[@]}" gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev /usr/include/linux/landlock.h:linux-libc-dev buildah:buildah podman:podman
     runc:runc jq:jq setcap:libcap2-bin /etc/ssl/certs/ca-certificates.crt:ca-certificates /usr/lib/x86_64-linux-gnu/libbpf.so.1:libbpf1
     /usr/lib/x86_64-linux-gnu/libpcap.so.0.8:libpcap0.8 /usr/lib/x86_64-linux-gnu/libssl.so.3:libssl3)
-bench_tools=("${demo_tools[@]}" wg:wireguard-tools jq:jq curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates tcpdump:tcpdump)
+bench_tools=("${demo_tools[@]}" wg:wireguard-tools jq:jq curl:curl /etc/ssl/certs/ca-certificates.crt:ca-certificates tcpdump:tcpdump zstd:zstd)
 test_tools=("${bench_tools[@]}" "${conformance_tools[@]}" "${image_tools[@]}" wg-quick:wireguard-tools wireguard-go:wireguard-go nft:nftables iptables:iptables
     tshark:tshark script:bsdutils /usr/lib/x86_64-linux-gnu/libpcap.so.0.8:libpcap0.8 clang:clang gcc:gcc /usr/include/x86_64-linux-gnu/sys/cdefs.h:libc6-dev
     /usr/include/linux/if_tun.h:linux-libc-dev openssl:openssl socat:socat strace:strace ethtool:ethtool

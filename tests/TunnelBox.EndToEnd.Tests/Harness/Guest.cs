@@ -53,27 +53,48 @@ internal sealed partial class Guest
         RunningProcess machine = await StartAsync(lab, space, kernel, card, limitSeconds, cpus, modules);
         var guest = new Guest(lab, space, machine, await TunnelKeys.MakeAsync(lab.Deadline));
         await guest.RunAsync("true");
-        await space.IpAsync($"address add {TunnelPair.SecondOuter4}/24 dev {Link}");
-        await space.IpAsync($"address add {TunnelPair.SecondOuter6}/64 dev {Link} nodad");
-        await guest.RunAsync($"ip link set eth0 up; ip address add {TunnelPair.FirstOuter4}/24 dev eth0; ip address add {TunnelPair.FirstOuter6}/64 dev eth0 nodad");
-        await guest.UntilAsync("[ \"$(cat /sys/class/net/eth0/carrier)\" = 1 ]", 20);
+        await guest.AddressAsync();
+        return guest;
+    }
+
+    /// <summary>Boots a whole Debian with systemd as its first process, without our programs, and waits until both ends of the wire have their outer addresses.</summary>
+    /// <param name="lab">The lab, which ends it.</param>
+    /// <param name="card">The model of the card, as QEMU names it.</param>
+    /// <param name="limitSeconds">When it is ended at the latest.</param>
+    /// <param name="files">Files for it, <c>FILE:PATH</c>.</param>
+    public static async Task<Guest> BootDebianAsync(Lab lab, string card, int limitSeconds, params string[] files)
+    {
+        NetworkNamespace space = await lab.NamespaceAsync();
+        string root = await OutputOfAsync("debian");
+        RunningProcess machine = await StartAsync(
+            lab, space, "backports", card, limitSeconds, ["--root", root, "--memory", "2048", .. files.SelectMany(static file => new[] { "--add", file })]);
+        var guest = new Guest(lab, space, machine, await TunnelKeys.MakeAsync(lab.Deadline));
+        await guest.RunAsync("true");
+        await guest.AddressAsync();
         return guest;
     }
 
     /// <summary>Starts one and does not wait for it; its shell is the process's standard input.</summary>
-    public static async Task<RunningProcess> StartAsync(
+    public static Task<RunningProcess> StartAsync(
         Lab lab, NetworkNamespace space, string kernel, string card, int limitSeconds = 120, int cpus = 2, params string[] modules)
     {
-        string folder = await s_kernels.GetOrAdd(kernel, static name => new Lazy<Task<string>>(() => FetchAsync(name))).Value;
-        string console = Path.Combine(lab.Folder, "console");
         string program = TunnelProgram.Default.Expect().Path;
+        return StartAsync(
+            lab, space, kernel, card, limitSeconds,
+            [
+                "--cpus", cpus.ToString(), "--add", $"{program}:/usr/bin/tunnelbox", "--add", $"{TunnelProgram.Tunnelctl}:/usr/bin/tunnelctl",
+                .. modules.SelectMany(static module => new[] { "--module", module }),
+                "--add", $"{Libraries}/libsodium.so.23", "--add", $"{Libraries}/libbpf.so.1", "--add", $"{Libraries}/libssl.so.3",
+            ]);
+    }
+
+    private static async Task<RunningProcess> StartAsync(Lab lab, NetworkNamespace space, string kernel, string card, int limitSeconds, string[] more)
+    {
+        string folder = await s_kernels.GetOrAdd(kernel, static name => new Lazy<Task<string>>(() => OutputOfAsync("fetch", name))).Value;
+        string console = Path.Combine(lab.Folder, "console");
         string[] words =
         [
-            Script("run"), "--kernel", folder, "--nic", card, "--netns", space.Name, "--tap", Link, "--cpus", cpus.ToString(),
-            "--limit", limitSeconds.ToString(), "--console", console,
-            "--add", $"{program}:/usr/bin/tunnelbox", "--add", $"{TunnelProgram.Tunnelctl}:/usr/bin/tunnelctl",
-            .. modules.SelectMany(static module => new[] { "--module", module }),
-            "--add", $"{Libraries}/libsodium.so.23", "--add", $"{Libraries}/libbpf.so.1", "--add", $"{Libraries}/libssl.so.3",
+            Script("run"), "--kernel", folder, "--nic", card, "--netns", space.Name, "--tap", Link, "--limit", limitSeconds.ToString(), "--console", console, .. more,
         ];
         RunningProcess machine = await lab.StartAsync(words, new Dictionary<string, string?> { ["TMPDIR"] = lab.Folder });
         lab.Report(() => $"--- guest in {space.Name}{(machine.HasExited ? " (ended)" : "")}:\n{Tail(machine.Output)}{Tail(machine.Error)}"
@@ -187,10 +208,19 @@ internal sealed partial class Guest
     public async Task<long[]> ReceivedByQueueAsync() =>
         [.. ReceivedPackets().Matches(await RunAsync("ethtool -S eth0")).Select(match => long.Parse(match.Groups["count"].ValueSpan, CultureInfo.InvariantCulture))];
 
-    private static async Task<string> FetchAsync(string kernel)
+    // Both ends of the wire.
+    private async Task AddressAsync()
+    {
+        await Space.IpAsync($"address add {TunnelPair.SecondOuter4}/24 dev {Link}");
+        await Space.IpAsync($"address add {TunnelPair.SecondOuter6}/64 dev {Link} nodad");
+        await RunAsync($"ip link set eth0 up; ip address add {TunnelPair.FirstOuter4}/24 dev eth0; ip address add {TunnelPair.FirstOuter6}/64 dev eth0 nodad");
+        await UntilAsync("[ \"$(cat /sys/class/net/eth0/carrier)\" = 1 ]", 20);
+    }
+
+    private static async Task<string> OutputOfAsync(params string[] script)
     {
         using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(10));
-        return (await RunningProcess.RunAsync([Script("fetch"), kernel], limit.Token)).Expect().Output.Trim();
+        return (await RunningProcess.RunAsync([Script(script[0]), .. script[1..]], limit.Token)).Expect().Output.Trim();
     }
 
     private static string Script(string name) => Path.Combine(TunnelProgram.Root, "interop", "vm", name);

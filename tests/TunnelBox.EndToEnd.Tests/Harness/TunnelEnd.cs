@@ -36,7 +36,7 @@ internal sealed class TunnelEnd
     public TunnelKeys Keys { get; private set; }
 
     /// <summary>The daemon.</summary>
-    public RunningProcess Daemon { get; private set; } = null!;
+    public RunningProcess Daemon { get; set; } = null!;
 
     /// <summary>The path of its UAPI socket.</summary>
     public string Socket => $"/var/run/wireguard/{Interface}.sock";
