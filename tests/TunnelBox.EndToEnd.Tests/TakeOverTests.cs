@@ -6,27 +6,44 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>A new daemon in the place of the old one while traffic passes: no packet lost, no handshake, no long silence; and the old one goes on where it cannot be.</summary>
-public class TakeOverTests(ITestOutputHelper output) : EndToEndTest(output, 90)
+public class TakeOverTests(ITestOutputHelper output) : EndToEndTest(output, 150)
 {
     private const double Silence = 50;
 
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Traffic_passes_on_and_no_peer_notices(bool go)
+    public Task Traffic_passes_on_and_no_peer_notices(bool go) => PassAsync(go, new PairOptions(), rounds: 3, pings: 4000);
+
+    [Theory]
+    [Trait("Tier", "all")]
+    [InlineData(1, false)]
+    [InlineData(2, false)]
+    [InlineData(1, true)]
+    [InlineData(2, true)]
+    public Task Ten_in_a_row_are_not_noticed_either(int workers, bool xdp) => PassAsync(
+        go: false, new PairOptions { FirstXdp = xdp, Settings = new Dictionary<string, string?> { ["TUNNELBOX__WORKERS"] = workers.ToString(CultureInfo.InvariantCulture) } }, rounds: 10, pings: 12_000);
+
+    private async Task PassAsync(bool go, PairOptions options, int rounds, int pings)
     {
-        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions { Second = go ? await TunnelProgram.WireGuardGo2023Async() : null });
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab, options with { Second = go ? await TunnelProgram.WireGuardGo2023Async() : null });
         await pair.ExpectPingsAsync();
         TunnelEnd end = pair.First;
         WgPeer before = await end.PeerAsync(pair.Second);
         RunningProcess old = end.Daemon;
-        Task<PingResult> there = Ping.RunAsync(end.Inner, TunnelPair.Second4, "-i 0.002 -c 4000 -W 2");
-        Task<PingResult> back = Ping.RunAsync(pair.Second.Inner, TunnelPair.First6, "-i 0.002 -c 4000 -W 2");
+        Task<PingResult> there = Ping.RunAsync(end.Inner, TunnelPair.Second4, $"-i 0.002 -c {pings} -W 2");
+        Task<PingResult> back = Ping.RunAsync(pair.Second.Inner, TunnelPair.First6, $"-i 0.002 -c {pings} -W 2");
         List<double> silences = [];
-        for (int round = 0; round < 3; round++)
+        for (int round = 0; round < rounds; round++)
         {
-            RunningProcess next = await StartAsync(end);
+            RunningProcess next = await StartAsync(end, options.SettingsFor(options.FirstXdp, pair.FirstLink));
             await next.WaitForOutputAsync("is up.", Lab.Deadline);
+            if (options.FirstXdp)
+            {
+                end.Daemon = next;
+                await XdpSide.ExpectAsync(end, $"xdp:{pair.FirstLink}");
+            }
+
             Assert.Equal(0, (await old.WaitAsync(Lab.Deadline)).ExitCode);
             Assert.Contains($"process {next.Id} has taken over", old.Error, StringComparison.Ordinal);
             silences.Add(double.Parse(Regex.Match(next.Error, "nothing moved for (?<ms>[0-9.]+) ms", RegexOptions.ExplicitCapture, TimeSpan.FromSeconds(5)).Groups["ms"].Value, CultureInfo.InvariantCulture));
@@ -34,13 +51,14 @@ public class TakeOverTests(ITestOutputHelper output) : EndToEndTest(output, 90)
         }
 
         PingResult[] results = [await there, await back];
-        Assert.All(results, result => Assert.True(result.Received == result.Sent && result.Sent == 4000, result.Output));
+        Assert.All(results, result => Assert.True(result.Received == result.Sent && result.Sent == pings, result.Output));
         WgPeer after = await end.PeerAsync(pair.Second);
         Assert.Equal(before.LatestHandshake, after.LatestHandshake);
         Assert.True(after.Sent > before.Sent && after.Received > before.Received, "what was counted goes on");
         Lab.Report(() => $"silences: {string.Join(", ", silences)} ms");
-        // Of three, since anything else on the machine may come between in one of them.
-        Assert.True(silences.Min() <= Silence, $"nothing moved for {string.Join(", ", silences)} ms");
+        // Anything else on the machine may come between in one of them. Over AF_XDP this counts the leaving of the device as well, while packets go on by the sockets.
+        silences.Sort();
+        Assert.True(options.FirstXdp || silences[(rounds - 1) / 2] <= Silence, $"nothing moved for {string.Join(", ", silences)} ms");
         await pair.ExpectPingsAsync();
         await old.SignalAsync("TERM");
         Assert.Equal(0, (await old.WaitAsync(Lab.Deadline)).ExitCode);
@@ -98,9 +116,10 @@ public class TakeOverTests(ITestOutputHelper output) : EndToEndTest(output, 90)
         Assert.Contains("Nothing was taken over: ", refused.Error, StringComparison.Ordinal);
     }
 
-    private async Task<RunningProcess> StartAsync(TunnelEnd end)
+    private async Task<RunningProcess> StartAsync(TunnelEnd end, IReadOnlyDictionary<string, string?>? settings = null)
     {
-        RunningProcess next = await end.Space.StartAsync([end.Program.Path, "-f", "--take-over", end.Interface], new Dictionary<string, string?> { ["LOG_LEVEL"] = "verbose" });
+        RunningProcess next = await end.Space.StartAsync(
+            [end.Program.Path, "-f", "--take-over", end.Interface], new Dictionary<string, string?>(settings ?? new Dictionary<string, string?>()) { ["LOG_LEVEL"] = "verbose" });
         Lab.Report(() => $"--- successor {next.Id}:\n{next.Error}");
         return next;
     }
