@@ -49,7 +49,10 @@ format: ## puts the sources into their format
 	@.ci/format
 packages: ## tries again to restore NSec.Cryptography and Tmds.LibC, and says what it found
 	@.ci/packages
-.PHONY: soak
+.PHONY: soak bench-load
+bench: bench-load
+bench-load: ## what is left of a tunnel under storms, floods, replays, fragments and 10,000 peers at once, as a table and out/bench-load.json (QUICK=1: a short look)
+	@interop/bench/load
 soak: ## two ends with a bad network between them, roaming, reloaded and killed for MINUTES=1: loss accounted for, memory flat, nothing replayed; as tables and out/soak.json
 	@interop/impair/soak
 .PHONY: image bench-appliance

@@ -134,8 +134,12 @@ int main(int argc, char **argv)
         return blast(argv[2], atoi(argv[3]), atof(argv[4]));
     }
 
-    if (argc == 9 && !strcmp(argv[1], "flood")) {
-        return flood(argv[2], argv[3], argv[4], atoi(argv[5]), argv[6], atof(argv[7]), atof(argv[8]));
+    if (argc == 9 && (!strcmp(argv[1], "flood") || !strcmp(argv[1], "fragments"))) {
+        return flood(argv[2], argv[3], argv[4], atoi(argv[5]), argv[6], atof(argv[7]), atof(argv[8]), argv[1][1] == 'r');
+    }
+
+    if (argc == 7 && !strcmp(argv[1], "replay")) {
+        return replay(argv[2], atoi(argv[3]), atoi(argv[4]), atof(argv[5]), atof(argv[6]));
     }
 
     if (argc == 4 && !strcmp(argv[1], "discard")) {
@@ -146,7 +150,7 @@ int main(int argc, char **argv)
         return take_real(argv[2], argv[3], argv[4], argv[5], atoi(argv[6]), atof(argv[7]));
     }
 
-    fprintf(stderr, "Usage: bench flood OUT MAC DESTINATION PORT MESSAGE RATE SECONDS | discard IN SECONDS | take IN FILE PROGRAM LOCAL PORT SECONDS\n");
+    fprintf(stderr, "Usage: bench flood|fragments OUT MAC DESTINATION PORT MESSAGE RATE SECONDS | replay OUT PORT FRAMES RATE SECONDS | discard IN SECONDS | take IN FILE PROGRAM LOCAL PORT SECONDS\n");
     fprintf(stderr, "       bench forward IN OUT SECONDS | generate OUT MAC SOURCE DESTINATION BYTES SECONDS | count IN TUNNEL-PORT SECONDS | hold OUT BYTES FRAMES SECONDS | blast TO BYTES SECONDS\n");
     return 2;
 }

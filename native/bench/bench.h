@@ -35,8 +35,10 @@ struct wire load(const char *program, unsigned ifindex, unsigned target, uint16_
 
 int forward(const char *in, const char *out, double seconds);
 int generate(const char *out, const char *mac, const char *source, const char *destination, int bytes, double seconds);
-// Sends MESSAGE (hexadecimal) from ever other sources; RATE frames a second, 0 for as many as possible.
-int flood(const char *out, const char *mac, const char *destination, int port, const char *message, double rate, double seconds);
+// Sends MESSAGE (hexadecimal) from ever other sources; RATE frames a second, 0 for as many as possible. As fragments they are first ones without others.
+int flood(const char *out, const char *mac, const char *destination, int port, const char *message, double rate, double seconds, bool fragments);
+// Takes FRAMES that a tunnel sends, and sends them again.
+int replay(const char *out, int port, int frames, double rate, double seconds);
 // Throws away all that comes in.
 int discard(const char *in, double seconds);
 // Has a program of native/xdp/outer.bpf.c take what comes in; nobody receives it.

@@ -69,7 +69,7 @@ static int at_rate(const char *out, const uint8_t *frame, size_t bytes, double r
     return 0;
 }
 
-int flood(const char *out, const char *mac, const char *destination, int port, const char *message, double rate, double seconds)
+int flood(const char *out, const char *mac, const char *destination, int port, const char *message, double rate, double seconds, bool fragments)
 {
     static uint8_t frame[HEADERS + LARGEST];
     unsigned octets[6];
@@ -88,6 +88,8 @@ int flood(const char *out, const char *mac, const char *destination, int port, c
     ip[0] = 0x45;
     ip[2] = (uint8_t)((28 + bytes) >> 8);
     ip[3] = (uint8_t)(28 + bytes);
+    // The first piece of a datagram whose others never come; the program changes its number, too.
+    ip[6] = fragments ? 0x20 : 0;
     ip[8] = 64;
     ip[9] = 17;
     // 198.18.0.0/15 is for benchmarks (RFC 2544); the program changes the rest of it, and the source port.

@@ -45,6 +45,12 @@ switch (args)
     case ["steering", "handshakes", var to, var at, var whose, var peers]:
         HandshakeProbe.Run(to, int.Parse(at, CultureInfo.InvariantCulture), whose, int.Parse(peers, CultureInfo.InvariantCulture), Console.Out);
         return 0;
+    case ["load", "crowd", var to, var at, var whose, var peers, var addresses]:
+        Crowd.Connect(to, int.Parse(at, CultureInfo.InvariantCulture), whose, int.Parse(peers, CultureInfo.InvariantCulture), int.Parse(addresses, CultureInfo.InvariantCulture), Console.Out);
+        return 0;
+    case ["load", "rekey", var to, var at, var whose, var seconds]:
+        Crowd.Rekey(to, int.Parse(at, CultureInfo.InvariantCulture), whose, int.Parse(seconds, CultureInfo.InvariantCulture), Console.Out);
+        return 0;
     case ["steering", "tables", var device]:
         SteeringBenchmark.HoldTables(device);
         return 0;
@@ -52,6 +58,6 @@ switch (args)
         CryptoReport.Run(shim, file, args[3], int.Parse(runs, CultureInfo.InvariantCulture), Console.Out);
         return 0;
     default:
-        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full [turns]|stages SIZE...|scaling [quick]|sealing|flood ADDRESS PORT RATE SECONDS|steering map FILE|steering tc DEVICE COUNT FILE|steering tables DEVICE|steering keys COUNT|steering initiation KEY|steering handshakes ADDRESS PORT KEY COUNT|crypto SHIM FILE quiet|loaded|narrow RUNS");
+        Console.Error.WriteLine("Usage: TunnelBox.Benchmarks handshakes|ports|passes off|drops|full [turns]|stages SIZE...|scaling [quick]|sealing|flood ADDRESS PORT RATE SECONDS|steering map FILE|steering tc DEVICE COUNT FILE|steering tables DEVICE|steering keys COUNT|steering initiation KEY|steering handshakes ADDRESS PORT KEY COUNT|load crowd ADDRESS PORT KEY COUNT ADDRESSES|load rekey ADDRESS PORT KEY SECONDS|crypto SHIM FILE quiet|loaded|narrow RUNS");
         return 2;
 }

@@ -1,0 +1,79 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using TunnelBox.Crypto;
+
+namespace TunnelBox.Benchmarks;
+
+/// <summary>Peers as a load on a real responder: very many that connect at once, and one that never stops renewing its keys.</summary>
+public static class Crowd
+{
+    private const int GiveUp = 40;
+
+    /// <summary>Has many peers begin at the same moment, after the line <c>ready</c>, and writes how many seconds each took; 40 for one that never connected.</summary>
+    /// <param name="address">The responder's address.</param>
+    /// <param name="port">Its port.</param>
+    /// <param name="responder">Its public key.</param>
+    /// <param name="count">How many peers.</param>
+    /// <param name="addresses">How many source addresses they share.</param>
+    /// <param name="output">Where the lines go.</param>
+    public static void Connect(string address, int port, string responder, int count, int addresses, TextWriter output)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        using KeyArena arena = new();
+        PublicKey key = HandshakeProbe.Parse(responder);
+        IPEndPoint to = new(IPAddress.Parse(address), port);
+        HandshakeClient[] clients = [.. Enumerable.Range(0, count).Select(i => new HandshakeClient(arena, i, key, to, addresses))];
+        // First messages are made beforehand, or they would not come at once.
+        Array.ForEach(clients, client => client.Prepare());
+        output.WriteLine("ready");
+        output.Flush();
+        long began = Stopwatch.GetTimestamp();
+        Array.ForEach(clients, client => client.Begin(0));
+        List<HandshakeClient> waiting = [.. clients];
+        while (waiting.Count > 0 && Stopwatch.GetElapsedTime(began).TotalSeconds < GiveUp)
+        {
+            waiting.ForEach(client => client.Step());
+            waiting.RemoveAll(client => client.Took >= 0);
+            Thread.Sleep(1);
+        }
+
+        foreach (HandshakeClient client in clients)
+        {
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"crowd {(client.Took < 0 ? GiveUp : client.Took):F4}"));
+            client.Dispose();
+        }
+    }
+
+    /// <summary>Has one peer shake hands again as soon as it may, 50 times a second, and writes how often it could, a second.</summary>
+    /// <param name="address">The responder's address.</param>
+    /// <param name="port">Its port.</param>
+    /// <param name="responder">Its public key.</param>
+    /// <param name="seconds">For how long.</param>
+    /// <param name="output">Where the lines go.</param>
+    public static void Rekey(string address, int port, string responder, int seconds, TextWriter output)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        using KeyArena arena = new();
+        using HandshakeClient client = new(arena, 0, HandshakeProbe.Parse(responder), new IPEndPoint(IPAddress.Parse(address), port));
+        output.WriteLine("ready");
+        output.Flush();
+        long began = Stopwatch.GetTimestamp();
+        int done = 0;
+        while (Stopwatch.GetElapsedTime(began).TotalSeconds < seconds)
+        {
+            client.Begin(0);
+            while (client.Took < 0 && Stopwatch.GetElapsedTime(began).TotalSeconds < seconds)
+            {
+                client.Step();
+                Thread.Sleep(1);
+            }
+
+            done += client.Took >= 0 ? 1 : 0;
+            // A responder takes no two initiations of a peer within 20 ms.
+            Thread.Sleep(21);
+        }
+
+        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"rekeyed {done / Stopwatch.GetElapsedTime(began).TotalSeconds:F1}"));
+    }
+}
