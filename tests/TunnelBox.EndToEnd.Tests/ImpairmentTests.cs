@@ -6,6 +6,7 @@ using Xunit.Abstractions;
 namespace TunnelBox.EndToEnd.Tests;
 
 /// <summary>The relay of <c>interop/impair</c>: each kind of harm, by what comes out of real sockets and by its own counts, which must agree.</summary>
+[Trait("Load", "light")]
 public class ImpairmentTests(ITestOutputHelper output) : EndToEndTest(output)
 {
     private const int Count = 2000, Size = 100;
