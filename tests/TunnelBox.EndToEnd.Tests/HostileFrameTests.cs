@@ -128,6 +128,7 @@ public class HostileFrameTests(ITestOutputHelper output) : EndToEndTest(output, 
         """;
 
     [Theory]
+    [Trait("Tier", "all")]
     [InlineData("xdp")]
     [InlineData("wireguard-go")]
     public async Task What_no_router_passes_on_never_comes_out_and_the_tunnel_goes_on(string other)
