@@ -69,8 +69,16 @@ struct {
     __type(value, __u32);
 } largest SEC(".maps");
 
-static __always_inline int exceeds(__u32 bytes)
+static __always_inline int exceeds(struct xdp_md *context, __u32 bytes)
 {
+    if (bytes <= ORDINARY_FRAME) {
+        return 0;
+    }
+
+    if (is_merged(context, bytes)) {
+        return 1;
+    }
+
     if (bytes <= LARGEST_FRAME) {
         return 0;
     }
@@ -141,7 +149,7 @@ static __always_inline int take(struct xdp_md *context, int bound)
 {
     void *end = (void *)(long)context->data_end;
     __u16 *destination = (void *)(long)context->data;
-    if ((void *)destination + sizeof(struct ethernet) > end || exceeds(bpf_xdp_get_buff_len(context))) {
+    if ((void *)destination + sizeof(struct ethernet) > end || exceeds(context, bpf_xdp_get_buff_len(context))) {
         return XDP_PASS;
     }
 

@@ -129,8 +129,16 @@ struct {
     __type(value, struct count);
 } drops SEC(".maps");
 
-static __always_inline int exceeds(__u32 bytes)
+static __always_inline int exceeds(struct xdp_md *context, __u32 bytes)
 {
+    if (bytes <= ORDINARY_FRAME) {
+        return 0;
+    }
+
+    if (is_merged(context, bytes)) {
+        return 1;
+    }
+
     if (bytes <= LARGEST_FRAME) {
         return 0;
     }
@@ -193,7 +201,7 @@ static __always_inline int take(struct xdp_md *context, int bound)
 {
     void *data = (void *)(long)context->data;
     void *end = (void *)(long)context->data_end;
-    if (exceeds(bpf_xdp_get_buff_len(context))) {
+    if (exceeds(context, bpf_xdp_get_buff_len(context))) {
         return XDP_PASS;
     }
 

@@ -19,6 +19,7 @@ long fuzz_load_bytes(__u32 offset, void *to, __u32 length);
 
 #define bpf_xdp_get_buff_len(context) ((void)(context), fuzz_buffer_length())
 #define bpf_xdp_adjust_meta(context, delta) fuzz_adjust_meta(context, delta)
+#define bpf_check_mtu(context, device, mtu, difference, flags) ((void)(context), *(mtu) = 9000, 0)
 #define bpf_ktime_get_ns() fuzz_time()
 #define bpf_map_lookup_elem(map, sought) fuzz_lookup(sought, sizeof *(map)->key, sizeof *(map)->value)
 #define bpf_redirect_map(map, slot, flags) ((void)(map), (void)(slot), (long)(flags) == 2 ? 4 : 0)
