@@ -54,6 +54,9 @@ public static class TakeOverWord
 
     /// <summary>Old, as a block of one byte: they are yours; from here on the old process sends nothing any more.</summary>
     public const byte Go = (byte)'G';
+
+    /// <summary>Old, as a block of one byte: the devices that it had AF_XDP sockets on are free.</summary>
+    public const byte Released = (byte)'F';
 }
 
 /// <summary>How the contracts of <c>take-over</c> are read and written.</summary>

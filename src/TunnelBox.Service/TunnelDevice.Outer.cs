@@ -253,7 +253,10 @@ public sealed partial class TunnelDevice
     }
 
     // The traffic goes back to the kernel, the workers take what had arrived, and only then everything is closed.
-    private void StopOuter(TimeSpan patience)
+    private void StopOuter(TimeSpan patience) =>
+        CloseOuter(LeaveOuter(_xdp is not null && patience < XdpPatience ? XdpPatience : patience));
+
+    private XdpOuter? LeaveOuter(TimeSpan patience)
     {
         XdpOuter? xdp = _xdp;
         if (xdp is not null)
@@ -264,7 +267,12 @@ public sealed partial class TunnelDevice
             xdp.Detach();
         }
 
-        StopWorkers(xdp is not null && patience < XdpPatience ? XdpPatience : patience);
+        StopWorkers(patience);
+        return xdp;
+    }
+
+    private void CloseOuter(XdpOuter? xdp)
+    {
         if (xdp is null)
         {
             return;

@@ -7,6 +7,7 @@ using TunnelBox.Crypto.Batch;
 using TunnelBox.DataPath;
 using TunnelBox.DataPath.Tun;
 using TunnelBox.DataPath.Udp;
+using TunnelBox.DataPath.Xdp;
 using TunnelBox.Linux.Libc;
 
 namespace TunnelBox.Service;
@@ -89,7 +90,7 @@ public sealed partial class TunnelDevice
         Worker[] workers = taken.Udp is null ? [] : MakeWorkers(taken.Udp);
         AwaitCompiler();
         long began = Stopwatch.GetTimestamp();
-        double arrived = 0, loaded = 0;
+        double arrived, loaded, all;
         try
         {
             lock (_stateGate)
@@ -111,15 +112,16 @@ public sealed partial class TunnelDevice
 
                 _sockets = taken.Udp;
                 Run(workers);
+                all = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
                 if (taken.Udp is { } udp)
                 {
                     SteerStack(udp);
                 }
             }
 
-            double all = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
             _log.Info($"{InterfaceName}: {_tunnel.PeerCount} peers with their sessions were taken over; nothing moved for {all:F1} ms");
             _log.Verbose($"{InterfaceName}: of these, {arrived:F1} ms until the sessions were here, {loaded - arrived:F1} ms to load them, {all - loaded:F1} ms until the workers ran");
+            AwaitRelease(taken.Session);
         }
         catch (IOException fault)
         {
@@ -146,6 +148,19 @@ public sealed partial class TunnelDevice
         {
             seen = count;
             Thread.Sleep(CompilerLook);
+        }
+    }
+
+    // A device's queue has one owner: AF_XDP is entered when the old process has left it. Until then the sockets carry what comes.
+    private static void AwaitRelease(ControlSession<TakeOverAnswer> session)
+    {
+        try
+        {
+            _ = session.Take(1);
+        }
+        catch (IOException)
+        {
+            // It has ended, which leaves everything as well.
         }
     }
 
@@ -200,9 +215,21 @@ public sealed partial class TunnelDevice
             MtuFollows = _mtu.Origin == MtuOrigin.Route,
         };
         call.Write(answer, TakeOverJson.Default.TakeOverAnswer, descriptors);
+        // While the other prepares, the traffic goes by the sockets already: leaving AF_XDP takes longer than anything else, and nothing stands still for it.
+        XdpOuter? outer;
+        XdpGateway? gateway;
+        lock (_stateGate)
+        {
+            (outer, gateway) = (_xdp, _gateway);
+            outer?.Detach();
+            gateway?.Detach();
+        }
+
         if (call.Hear(PreparePatience) != TakeOverWord.Ready)
         {
             outcome = "it gave up while it prepared";
+            LoseDevice(outer, XdpEnd.Changed, "the successor has given up");
+            LoseLan(gateway, XdpEnd.Changed, "the successor has given up");
             return false;
         }
 
@@ -216,13 +243,13 @@ public sealed partial class TunnelDevice
 
             outcome = "it did not take the sessions";
             bool gone = false;
+            XdpOuter? left = null;
             byte[]? frame = null;
             long began = Stopwatch.GetTimestamp();
             try
             {
                 // The queues and sockets go on in the other process, with what waits in them.
-                StopOuter(TimeSpan.Zero);
-                CloseGateway();
+                left = LeaveOuter(TimeSpan.Zero);
                 // Handshakes of this process stop as well.
                 _sockets = null;
                 double stopped = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
@@ -234,6 +261,9 @@ public sealed partial class TunnelDevice
                     call.Send([TakeOverWord.Go]);
                     gone = true;
                     _log.Verbose($"{InterfaceName}: the workers stopped in {stopped:F1} ms, the sessions were written in {sent - stopped:F1} ms");
+                    // Closing takes as long as all the rest; now nothing stands still for it.
+                    Release();
+                    call.Send([TakeOverWord.Released]);
                 }
             }
             catch (IOException fault)
@@ -249,6 +279,7 @@ public sealed partial class TunnelDevice
                 }
                 else if (sockets is not null)
                 {
+                    Release();
                     _sockets = sockets;
                     _ = OpenXdp(sockets, _mark);
                     _ = OpenGateway();
@@ -259,6 +290,12 @@ public sealed partial class TunnelDevice
             if (!gone)
             {
                 return false;
+            }
+
+            void Release()
+            {
+                CloseOuter(left);
+                CloseGateway();
             }
         }
 
