@@ -55,11 +55,14 @@ bench-load: ## what is left of a tunnel under storms, floods, replays, fragments
 	@interop/bench/load
 soak: ## two ends with a bad network between them, roaming, reloaded and killed for MINUTES=1: loss accounted for, memory flat, nothing replayed; as tables and out/soak.json
 	@interop/impair/soak
-.PHONY: image bench-appliance
+.PHONY: image bench-appliance bench-runtime
 image: ## the sidecar image, out/tunnelbox-image.tar (OCI; no daemon, no base image)
 	@.ci/image
 bench: bench-appliance
 bench-appliance: ## the image: start to first packet, memory, stop and reload, wireguard-go beside it, as a table and out/bench-appliance.json (QUICK=1: a short look)
 	@interop/bench/appliance
+bench: bench-runtime
+bench-runtime: ## compiled ahead against compiled at run time, and the runtime's tiers, as a table and out/bench-runtime.json (QUICK=1: a short look)
+	@interop/bench/runtime
 clean: ## removes what was built
 	@rm -rf out artifacts
