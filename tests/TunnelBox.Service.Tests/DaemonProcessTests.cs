@@ -96,7 +96,7 @@ public sealed class DaemonProcessTests : IDisposable
     [Fact]
     public async Task Usage_help_and_version_are_no_failures()
     {
-        Assert.Equal((0, "Usage: tunnelbox [-f/--foreground] [-c/--config FILE] INTERFACE-NAME\n", string.Empty), await Run([]));
+        Assert.Equal((0, "Usage: tunnelbox [-f/--foreground] [-c/--config FILE] INTERFACE-NAME [[-c FILE] INTERFACE-NAME ...]\n", string.Empty), await Run([]));
         (int code, string output, string error) = await Run(["--version"]);
         Assert.Equal((0, string.Empty), (code, error));
         Assert.Matches(@"^tunnelbox v\d+\.\d+\.\d+", output);
