@@ -1,17 +1,11 @@
 // A bad network between two ends that speak UDP: loses, holds back, repeats, delays, damages, slows and cuts off by size what passes, and changes the
 // address that an end sees the other at. What happens to the nth datagram of a direction depends on the seed, on n and on the settings alone, so a run can be
 // repeated. Commands come by standard input; counts leave as JSON. See README.md.
-#define _GNU_SOURCE
+#include "common.h"
 #include "relay.h"
-#include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TOGETHER 32
@@ -32,26 +26,6 @@ static struct side sides[2];
 static struct counts counts[2][CLASSES];
 static struct settings settings = {.large = LARGEST};
 static uint64_t seed, ordinal[2], missed[2], line_free[2];
-static volatile sig_atomic_t ended;
-
-static void on_signal(int number)
-{
-    (void)number;
-    ended = 1;
-}
-
-__attribute__((noreturn)) static void give_up(const char *what)
-{
-    fprintf(stderr, "relay: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static uint64_t nanoseconds(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 // ADDRESS:PORT or [ADDRESS]:PORT, in digits.
 static bool parse(const char *text, struct address *into)

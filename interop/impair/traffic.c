@@ -1,19 +1,12 @@
 // The traffic of the soak inside the tunnel: at each end one of these sends numbered datagrams and TCP streams to the other and judges what arrives. Every byte
 // is compared with the one that must stand there, which follows from the datagram's number, or the stream's and its place in it. A line a tenth of a second
 // says what was sent and what arrived; the last line is JSON. Addresses of the tunnel may come and go meanwhile: what cannot be sent is counted as refused.
-#define _GNU_SOURCE
+#include "common.h"
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 // Larger than any TCP segment here, so that a relay outside tells the two apart by size.
@@ -39,29 +32,9 @@ struct stream {
     size_t header_bytes;
 };
 
-static volatile sig_atomic_t ending;
 static uint8_t *seen;
 static uint64_t sent, refused, received, unique, repeated, damaged, foreign, reordered, newest, streams, stream_bytes_out, stream_bytes_in, stream_damaged, stream_failed;
 static uint32_t own, other;
-
-static void on_signal(int number)
-{
-    (void)number;
-    ending = 1;
-}
-
-__attribute__((noreturn)) static void give_up(const char *what)
-{
-    fprintf(stderr, "traffic: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static uint64_t nanoseconds(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 static uint64_t mix(uint64_t x)
 {
@@ -160,7 +133,7 @@ static void send_stream(struct stream *out, const struct sockaddr_in *from, cons
 {
     static uint8_t chunk[CHUNK];
     if (out->socket < 0) {
-        if (ending) {
+        if (ended) {
             return;
         }
 
@@ -277,8 +250,8 @@ int main(int argc, char **argv)
     static struct datagram one;
     // After its time, or a signal, it only receives, and lets streams come to their end: for 15 s at most.
     for (uint64_t now; now = nanoseconds(CLOCK_MONOTONIC), !paused || now < paused + 15000000000u;) {
-        ending = ending || now >= until;
-        if (ending && !paused) {
+        ended = ended || now >= until;
+        if (ended && !paused) {
             paused = now;
         }
 

@@ -253,8 +253,7 @@ public sealed partial class TunnelDevice
     }
 
     // The traffic goes back to the kernel, the workers take what had arrived, and only then everything is closed.
-    private void StopOuter(TimeSpan patience) =>
-        CloseOuter(LeaveOuter(_xdp is not null && patience < XdpPatience ? XdpPatience : patience));
+    private void StopOuter(TimeSpan patience) => CloseOuter(LeaveOuter(patience));
 
     private XdpOuter? LeaveOuter(TimeSpan patience)
     {
