@@ -108,6 +108,17 @@ struct wire load(const char *name, unsigned ifindex, unsigned target, uint16_t t
     return wire;
 }
 
+uint64_t frames_made(const struct wire *wire)
+{
+    uint32_t first = 0;
+    uint64_t made = 0;
+    if (bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(wire->object, "made"), &first, &made)) {
+        give_up("reading how many were sent", errno);
+    }
+
+    return made;
+}
+
 int main(int argc, char **argv)
 {
     struct sigaction action = {.sa_handler = on_signal};
@@ -126,8 +137,8 @@ int main(int argc, char **argv)
         return count(argv[2], (uint16_t)atoi(argv[3]), atof(argv[4]));
     }
 
-    if (argc == 6 && !strcmp(argv[1], "hold")) {
-        return hold(argv[2], atoi(argv[3]), (unsigned)atoi(argv[4]), atof(argv[5]));
+    if (argc == 7 && !strcmp(argv[1], "hold")) {
+        return hold(argv[2], atoi(argv[3]), (unsigned)atoi(argv[4]), atof(argv[5]), atof(argv[6]));
     }
 
     if (argc == 5 && !strcmp(argv[1], "blast")) {
@@ -151,6 +162,6 @@ int main(int argc, char **argv)
     }
 
     fprintf(stderr, "Usage: bench flood|fragments OUT MAC DESTINATION PORT MESSAGE RATE SECONDS | replay OUT PORT FRAMES RATE SECONDS | discard IN SECONDS | take IN FILE PROGRAM LOCAL PORT SECONDS\n");
-    fprintf(stderr, "       bench forward IN OUT SECONDS | generate OUT MAC SOURCE DESTINATION BYTES SECONDS | count IN TUNNEL-PORT SECONDS | hold OUT BYTES FRAMES SECONDS | blast TO BYTES SECONDS\n");
+    fprintf(stderr, "       bench forward IN OUT SECONDS | generate OUT MAC SOURCE DESTINATION BYTES SECONDS | count IN TUNNEL-PORT SECONDS | hold OUT BYTES FRAMES RATE SECONDS | blast TO BYTES SECONDS\n");
     return 2;
 }

@@ -32,6 +32,10 @@ unsigned device(const char *name);
 extern unsigned held_frames;
 // Loads one program; attached to a device unless ifindex is 0.
 struct wire load(const char *program, unsigned ifindex, unsigned target, uint16_t tunnel_port);
+// Sends what the program makes of copies of a frame, as fast as it lets them go; returns the seconds that took.
+double emit(struct bpf_program *program, void *frame, uint32_t bytes, double seconds);
+// How many frames the programs of a loaded object have sent.
+uint64_t frames_made(const struct wire *wire);
 
 int forward(const char *in, const char *out, double seconds);
 int generate(const char *out, const char *mac, const char *source, const char *destination, int bytes, double seconds);
@@ -44,5 +48,6 @@ int discard(const char *in, double seconds);
 // Has a program of native/xdp/outer.bpf.c take what comes in; nobody receives it.
 int take_real(const char *in, const char *file, const char *program, const char *local, int port, double seconds);
 int count(const char *in, uint16_t tunnel_port, double seconds);
-int hold(const char *out, int bytes, unsigned frames, double seconds);
+// Keeps FRAMES sealed frames, and sends them at RATE a second when told to.
+int hold(const char *out, int bytes, unsigned frames, double rate, double seconds);
 int blast(const char *to, int bytes, double seconds);

@@ -1,12 +1,7 @@
-// The sender, which has the kernel run a program on frames that leave for good (BPF_F_TEST_XDP_LIVE_FRAMES), and the counter at the other end.
+// The sender, and the counter at the other end.
 #include "bench.h"
 #include <arpa/inet.h>
 
-#ifndef BPF_F_TEST_XDP_LIVE_FRAMES
-#define BPF_F_TEST_XDP_LIVE_FRAMES (1U << 1)
-#endif
-#define BATCH 64
-#define A_TURN 16384
 #define ETHERNET 14
 #define HEADERS (ETHERNET + 20 + 8)
 #define LARGEST 3400
@@ -61,20 +56,8 @@ int generate(const char *out, const char *mac, const char *source, const char *d
     ip[25] = (uint8_t)(bytes - 20);
 
     struct wire wire = load("make", 0, device(out), 0);
-    struct xdp_md context = {.data_end = (uint32_t)(ETHERNET + bytes), .ingress_ifindex = device("lo")};
-    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = (uint32_t)(ETHERNET + bytes), .ctx_in = &context,
-        .ctx_size_in = sizeof context, .repeat = A_TURN, .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
-    uint64_t made = 0, began = nanoseconds(), until = began + (uint64_t)(seconds * 1e9);
-    while (nanoseconds() < until && !stopped()) {
-        int error = bpf_prog_test_run_opts(bpf_program__fd(wire.program), &options);
-        if (error && error != -EINTR) {
-            give_up("making frames", error);
-        }
-
-        made += A_TURN;
-    }
-
-    printf("made %.0f\n", (double)made * 1e9 / (double)(nanoseconds() - began));
+    double took = emit(wire.program, frame, (uint32_t)(ETHERNET + bytes), seconds);
+    printf("made %.0f\n", (double)frames_made(&wire) / took);
     bpf_object__close(wire.object);
     return 0;
 }

@@ -6,14 +6,9 @@
 #include <linux/if_packet.h>
 #include <sys/socket.h>
 
-#ifndef BPF_F_TEST_XDP_LIVE_FRAMES
-#define BPF_F_TEST_XDP_LIVE_FRAMES (1U << 1)
-#endif
 #define HEADERS 42
 #define LARGEST 1480
-#define BATCH 64
 #define TOGETHER 32
-#define A_TURN 16384
 
 // At a steady rate from a packet socket: a device takes these with an XDP program and without, and they come few at a time.
 static int at_rate(const char *out, const uint8_t *frame, size_t bytes, double rate, double seconds)
@@ -127,20 +122,8 @@ int flood(const char *out, const char *mac, const char *destination, int port, c
     }
 
     struct wire wire = load("assail", 0, device(out), 0);
-    struct xdp_md context = {.data_end = (uint32_t)(HEADERS + bytes), .ingress_ifindex = device("lo")};
-    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = (uint32_t)(HEADERS + bytes), .ctx_in = &context,
-        .ctx_size_in = sizeof context, .repeat = A_TURN, .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .batch_size = BATCH);
-    uint64_t made = 0, began = nanoseconds(), until = began + (uint64_t)(seconds * 1e9);
-    while (nanoseconds() < until && !stopped()) {
-        int error = bpf_prog_test_run_opts(bpf_program__fd(wire.program), &options);
-        if (error && error != -EINTR) {
-            give_up("making frames", error);
-        }
-
-        made += (uint64_t)options.repeat;
-    }
-
-    printf("made %.0f\n", (double)made * 1e9 / (double)(nanoseconds() - began));
+    double took = emit(wire.program, frame, (uint32_t)(HEADERS + bytes), seconds);
+    printf("made %.0f\n", (double)frames_made(&wire) / took);
     bpf_object__close(wire.object);
     return 0;
 }
