@@ -187,17 +187,17 @@ int take_real(const char *in, const char *file, const char *program, const char 
 
     // Everything on, and one session known: its index is that of the flood's message.
     struct address_key key = {.port = htons((uint16_t)port), .ethertype = htons(0x0800)};
-    uint32_t value = 1, zero = 0;
+    uint32_t row = 0, zero = 0;
     struct outer_control control = {3, 0};
     inet_pton(AF_INET, local, key.address);
     int listen_on = bpf_object__find_map_fd_by_name(object, "listen_on"), controls = bpf_object__find_map_fd_by_name(object, "controls");
-    if (bpf_map_update_elem(listen_on, &key, &value, 0) || bpf_map_update_elem(controls, &zero, &control, 0)) {
+    if (bpf_map_update_elem(listen_on, &key, &row, 0) || bpf_map_update_elem(controls, &zero, &control, 0)) {
         give_up("setting up the program", errno);
     }
 
     uint8_t session[256] = {[4] = 0xFF, [5] = 0xFF};
-    uint32_t index = 0x01010101;
-    if (bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "sessions"), &index, session, 0)) {
+    uint32_t index[2] = {0x01010101, 0};
+    if (bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "sessions"), index, session, 0)) {
         give_up("a session", errno);
     }
 

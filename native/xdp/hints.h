@@ -452,17 +452,4 @@ static __always_inline int hints_write(struct xdp_md *context, const struct hint
     return 1;
 }
 
-// A frame of Ethernet's ordinary size, and a header with two tags.
-#define ORDINARY_FRAME 1514
-#define LONGEST_HEADER 22
-
-// Whether the kernel merged several packets into this frame: a generic device's program runs behind GRO, and sees what local senders leave to
-// be segmented (GSO). Such a frame is longer than the device's MTU allows, and only the kernel can take it apart again.
-static __always_inline int is_merged(struct xdp_md *context, __u32 bytes)
-{
-    __u32 mtu = 0;
-    bpf_check_mtu(context, 0, &mtu, 0, 0);
-    return mtu && bytes > mtu + LONGEST_HEADER;
-}
-
 #endif

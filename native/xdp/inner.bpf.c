@@ -1,11 +1,12 @@
 // The inner side of the AF_XDP path, on a device of a local network: takes whole IPv4 and IPv6 packets that are sent to this
 // device and go to a peer of the tunnel to the socket of the queue they came in on. Everything else, and what no socket is
 // bound for, goes to the kernel untouched: ARP, neighbour discovery, multicast, broadcast, tagged frames, options, packets for
-// this machine, and what the kernel is to break up. Built by native/xdp/build.
+// this machine or in its name, and what the kernel is to break up. Built by native/xdp/build.
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "hints.h"
+#include "frames.h"
 
 #define DO_NOT_FRAGMENT 0x4000
 // What a chunk of 4 KiB holds behind the 304 bytes that stay free, less 32 for what sealing appends.
@@ -53,6 +54,23 @@ struct {
     __type(value, __u32);
 } owners6 SEC(".maps");
 
+// Addresses and prefixes of this machine itself, in the kernel's table `local`. As sources they are lies, of which the kernel thinks what it will.
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 1 << 16);
+    __type(key, struct prefix4);
+    __type(value, __u32);
+} own4 SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 1 << 16);
+    __type(key, struct prefix6);
+    __type(value, __u32);
+} own6 SEC(".maps");
+
 // One socket a receive queue.
 struct {
     __uint(type, BPF_MAP_TYPE_XSKMAP);
@@ -60,33 +78,6 @@ struct {
     __type(key, __u32);
     __type(value, __u32);
 } sockets SEC(".maps");
-
-// The largest frame that the sockets take in several chunks; 0 where they take none that exceeds one chunk.
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, __u32);
-} largest SEC(".maps");
-
-static __always_inline int exceeds(struct xdp_md *context, __u32 bytes)
-{
-    if (bytes <= ORDINARY_FRAME) {
-        return 0;
-    }
-
-    if (is_merged(context, bytes)) {
-        return 1;
-    }
-
-    if (bytes <= LARGEST_FRAME) {
-        return 0;
-    }
-
-    __u32 zero = 0;
-    __u32 *most = bpf_map_lookup_elem(&largest, &zero);
-    return !most || bytes > *most;
-}
 
 // RFC 1812, section 5.3.7: this network, loopback and multicast are no sources; nor destinations, nor is link-local.
 static __always_inline int is_routed4(__be32 address)
@@ -118,6 +109,11 @@ static __always_inline __u32 *ipv4_owner(struct ipv4 *ip, void *end, __u16 mtu)
         return 0;
     }
 
+    struct prefix4 source = { .length = 32, .address = ip->source };
+    if (bpf_map_lookup_elem(&own4, &source)) {
+        return 0;
+    }
+
     struct prefix4 key = { .length = 32, .address = ip->destination };
     return bpf_map_lookup_elem(&owners4, &key);
 }
@@ -129,8 +125,34 @@ static __always_inline __u32 *ipv6_owner(struct ipv6 *ip, void *end)
     }
 
     struct prefix6 key = { .length = 128 };
+    __builtin_memcpy(key.address, ip->source, sizeof(key.address));
+    if (bpf_map_lookup_elem(&own6, &key)) {
+        return 0;
+    }
+
     __builtin_memcpy(key.address, ip->destination, sizeof(key.address));
     return bpf_map_lookup_elem(&owners6, &key);
+}
+
+// Datagrams that the kernel has merged, which it must take apart again. Where a header stands before them nobody merges.
+static __always_inline int is_merged_datagram(struct xdp_md *context, const struct hints *hints)
+{
+    if (hints->protocol != PROTOCOL_UDP || (hints->present & (HINT_OPTIONS | HINT_FRAGMENT)) || !is_generic()) {
+        return 0;
+    }
+
+    void *end = (void *)(long)context->data_end;
+    void *network = (void *)(long)context->data + sizeof(struct ethernet);
+    struct udp *udp;
+    if (hints->version == 4) {
+        struct ipv4 *ip = network;
+        udp = (void *)(ip + 1);
+        return (void *)(udp + 1) <= end && is_unfinished(addresses4(ip), udp);
+    }
+
+    struct ipv6 *ip = network;
+    udp = (void *)(ip + 1);
+    return (void *)(udp + 1) <= end && is_unfinished(addresses6(ip), udp);
 }
 
 // Global for the same reason as hints_skip.
@@ -149,7 +171,7 @@ static __always_inline int take(struct xdp_md *context, int bound)
 {
     void *end = (void *)(long)context->data_end;
     __u16 *destination = (void *)(long)context->data;
-    if ((void *)destination + sizeof(struct ethernet) > end || exceeds(context, bpf_xdp_get_buff_len(context))) {
+    if ((void *)destination + sizeof(struct ethernet) > end || exceeds(context, bpf_xdp_get_buff_len(context), LARGEST_FRAME)) {
         return XDP_PASS;
     }
 
@@ -175,7 +197,7 @@ static __always_inline int take(struct xdp_md *context, int bound)
         owner = ipv4_owner(network, end, gateway->mtu);
     }
 
-    if (!owner || *owner != TUNNEL) {
+    if (!owner || *owner != TUNNEL || is_merged_datagram(context, &hints)) {
         return XDP_PASS;
     }
 

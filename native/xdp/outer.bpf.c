@@ -5,13 +5,14 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "hints.h"
+#include "frames.h"
 
 // What a chunk of 4 KiB holds behind the 256 bytes that the kernel keeps free and the 48 that we do (Arena.Headroom).
 #define LARGEST_FRAME 3792
 
 #define QUEUES 64   // of a device; what others take is the kernel's
 #define WORKERS 64  // of a tunnel
-#define TUNNELS 8   // of one process that share a device, beside the one whose sessions are known here
+#define TUNNELS 9   // of one process that share a device
 
 // struct control: what may be dropped here.
 #define CONTROL_DROP 1            // what is no WireGuard message, or of a wrong length
@@ -40,6 +41,12 @@ struct address_key {
     __be32 address[4];
     __be16 port;
     __be16 ethertype;
+};
+
+// A receiver index, and which tunnel gave it out: two may have the same.
+struct session_key {
+    __u32 index;
+    __u32 tunnel;
 };
 
 struct session {
@@ -75,10 +82,10 @@ struct {
 } listen_on SEC(".maps");
 
 // In the first row the socket of the worker whose the receive queue is; in the row of each worker's number its socket on that queue. The
-// last rows are other tunnels', of which nothing else is known here.
+// last rows are those of further tunnels that share the device, one each.
 struct {
     __uint(type, BPF_MAP_TYPE_XSKMAP);
-    __uint(max_entries, QUEUES * (1 + WORKERS + TUNNELS));
+    __uint(max_entries, QUEUES * (WORKERS + TUNNELS));
     __type(key, __u32);
     __type(value, __u32);
 } sockets SEC(".maps");
@@ -88,7 +95,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __uint(max_entries, 262144);
-    __type(key, __u32);
+    __type(key, struct session_key);
     __type(value, struct session);
 } sessions SEC(".maps");
 
@@ -100,57 +107,32 @@ struct {
     __type(value, __u64);
 } proven SEC(".maps");
 
+// Of each tunnel.
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
+    __uint(max_entries, TUNNELS);
     __type(key, __u32);
     __type(value, struct control);
 } controls SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
+    __uint(max_entries, TUNNELS);
     __type(key, __u32);
     __type(value, struct window);
 } windows SEC(".maps");
 
-// The largest frame that the sockets take in several chunks; 0 where they take none that exceeds one chunk.
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, __u32);
-} largest SEC(".maps");
-
+// Those of the first tunnel, then those of the second, and so on.
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, DROPS);
+    __uint(max_entries, DROPS * TUNNELS);
     __type(key, __u32);
     __type(value, struct count);
 } drops SEC(".maps");
 
-static __always_inline int exceeds(struct xdp_md *context, __u32 bytes)
+static __always_inline int drop(enum drop reason, __u32 tunnel, __u32 bytes)
 {
-    if (bytes <= ORDINARY_FRAME) {
-        return 0;
-    }
-
-    if (is_merged(context, bytes)) {
-        return 1;
-    }
-
-    if (bytes <= LARGEST_FRAME) {
-        return 0;
-    }
-
-    __u32 zero = 0;
-    __u32 *most = bpf_map_lookup_elem(&largest, &zero);
-    return !most || bytes > *most;
-}
-
-static __always_inline int drop(enum drop reason, __u32 bytes)
-{
-    __u32 key = reason;
+    __u32 key = tunnel * DROPS + reason;
     struct count *count = bpf_map_lookup_elem(&drops, &key);
     if (count) {
         count->packets++;
@@ -161,7 +143,7 @@ static __always_inline int drop(enum drop reason, __u32 bytes)
 }
 
 // Before mac2 a source is a claim: all that have proved nothing share one budget, so that a forger can shut out nobody in particular.
-static __always_inline int over_budget(const struct address_key *source, const struct control *control)
+static __always_inline int over_budget(const struct address_key *source, __u32 tunnel, const struct control *control)
 {
     __u64 now = bpf_ktime_get_ns();
     __u64 *until = bpf_map_lookup_elem(&proven, source);
@@ -169,8 +151,7 @@ static __always_inline int over_budget(const struct address_key *source, const s
         return 0;
     }
 
-    __u32 zero = 0;
-    struct window *window = bpf_map_lookup_elem(&windows, &zero);
+    struct window *window = bpf_map_lookup_elem(&windows, &tunnel);
     if (!window) {
         return 0;
     }
@@ -201,7 +182,7 @@ static __always_inline int take(struct xdp_md *context, int bound)
 {
     void *data = (void *)(long)context->data;
     void *end = (void *)(long)context->data_end;
-    if (exceeds(context, bpf_xdp_get_buff_len(context))) {
+    if (exceeds(context, bpf_xdp_get_buff_len(context), LARGEST_FRAME)) {
         return XDP_PASS;
     }
 
@@ -223,12 +204,14 @@ static __always_inline int take(struct xdp_md *context, int bound)
 
     struct address_key local = {};
     struct address_key remote = {};
+    __u64 addresses;
     if (hints.version == 4) {
         struct ipv4 *ip = network;
         if ((void *)(ip + 1) > end) {
             return XDP_PASS;
         }
 
+        addresses = addresses4(ip);
         local.address[0] = ip->destination;
         remote.address[0] = ip->source;
         local.ethertype = remote.ethertype = bpf_htons(ETHERTYPE_IPV4);
@@ -238,6 +221,7 @@ static __always_inline int take(struct xdp_md *context, int bound)
             return XDP_PASS;
         }
 
+        addresses = addresses6(ip);
         __builtin_memcpy(local.address, ip->destination, 16);
         __builtin_memcpy(remote.address, ip->source, 16);
         local.ethertype = remote.ethertype = bpf_htons(ETHERTYPE_IPV6);
@@ -246,24 +230,23 @@ static __always_inline int take(struct xdp_md *context, int bound)
     local.port = udp->destination;
     remote.port = udp->source;
     __u32 *row = bpf_map_lookup_elem(&listen_on, &local);
-    if (!row) {
+    if (!row || (is_generic() && is_unfinished(addresses, udp))) {
         return XDP_PASS;
     }
 
-    int known = !*row;
-
-    __u32 zero = 0;
-    struct control *control = bpf_map_lookup_elem(&controls, &zero);
-    __u32 flags = control && known ? control->flags : 0;
+    // Behind the rows of workers, which the first tunnel has where it is alone, comes a row of each other tunnel.
+    __u32 tunnel = *row > WORKERS ? *row - WORKERS : 0;
+    struct control *control = bpf_map_lookup_elem(&controls, &tunnel);
+    __u32 flags = control ? control->flags : 0;
     if (flags & CONTROL_DROP) {
         if (!(hints.present & HINT_PAYLOAD)) {
-            return drop(DROP_HEADER, bpf_xdp_get_buff_len(context));
+            return drop(DROP_HEADER, tunnel, bpf_xdp_get_buff_len(context));
         }
 
         if (!(hints.present & HINT_MESSAGE)) {
             __le32 *type = (void *)(udp + 1);
             int is_type = hints.payload_length >= 4 && (void *)(type + 1) <= end && (*type < 1 || *type > 4);
-            return drop(is_type ? DROP_TYPE : DROP_LENGTH, hints.payload_length);
+            return drop(is_type ? DROP_TYPE : DROP_LENGTH, tunnel, hints.payload_length);
         }
     }
 
@@ -273,8 +256,9 @@ static __always_inline int take(struct xdp_md *context, int bound)
     }
 
     slot += *row * QUEUES;
-    if (known && (hints.present & HINT_RECEIVER)) {
-        struct session *session = bpf_map_lookup_elem(&sessions, &hints.receiver);
+    if (hints.present & HINT_RECEIVER) {
+        struct session_key key = { .index = hints.receiver, .tunnel = tunnel };
+        struct session *session = bpf_map_lookup_elem(&sessions, &key);
         if (session) {
             hints.mark = session->mark;
             hints.present |= HINT_MARK;
@@ -286,14 +270,14 @@ static __always_inline int take(struct xdp_md *context, int bound)
                 }
             }
 
-            if (session->worker < WORKERS) {
+            if (!tunnel && session->worker < WORKERS) {
                 slot += (1 + session->worker) * QUEUES;
             }
         } else if ((flags & CONTROL_DROP) && (flags & CONTROL_COMPLETE)) {
-            return drop(hints.message == 4 ? DROP_INDEX : hints.message == 2 ? DROP_RESPONSE : DROP_COOKIE, hints.payload_length);
+            return drop(hints.message == 4 ? DROP_INDEX : hints.message == 2 ? DROP_RESPONSE : DROP_COOKIE, tunnel, hints.payload_length);
         }
-    } else if (control && hints.message == 1 && (flags & CONTROL_DROP) && (flags & CONTROL_UNDER_LOAD) && over_budget(&remote, control)) {
-        return drop(DROP_FLOOD, hints.payload_length);
+    } else if (control && hints.message == 1 && (flags & CONTROL_DROP) && (flags & CONTROL_UNDER_LOAD) && over_budget(&remote, tunnel, control)) {
+        return drop(DROP_FLOOD, tunnel, hints.payload_length);
     }
 
     hints_complete(context, &hints, bound);

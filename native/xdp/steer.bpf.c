@@ -16,6 +16,11 @@
 #define MULTIPLIER 0x9E3779B1
 
 // As in outer.bpf.c.
+struct session_key {
+    __u32 index;
+    __u32 tunnel;
+};
+
 struct session {
     __u32 mark;
     __u16 queue;
@@ -30,7 +35,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __uint(max_entries, 262144);
-    __type(key, __u32);
+    __type(key, struct session_key);
     __type(value, struct session);
 } sessions SEC(".maps");
 
@@ -56,7 +61,8 @@ int select_socket(struct sk_reuseport_md *datagram)
         return SK_PASS;
     }
 
-    struct session *session = bpf_map_lookup_elem(&sessions, &receiver);
+    struct session_key key = { .index = receiver };
+    struct session *session = bpf_map_lookup_elem(&sessions, &key);
     if (!session || session->worker >= IPV6_SOCKETS) {
         return SK_PASS;
     }

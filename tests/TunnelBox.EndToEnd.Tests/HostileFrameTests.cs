@@ -68,6 +68,13 @@ public class HostileFrameTests(ITestOutputHelper output) : EndToEndTest(output, 
                     bad += [frame(four(DEAD), tags=bytes.fromhex(tags)), frame(six(DEAD), tags=bytes.fromhex(tags))]
                 for source in ("127.0.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "169.254.1.1", "10.2.0.9", "10.9.9.9"):
                     bad.append(frame(four(DEAD, source=source)))
+                # Addresses of the gateway's own: of this network, of the tunnel, of the other side, and one that it has had for a moment only.
+                for source in ("10.1.0.1", "10.3.0.1", "10.77.0.1", "10.1.0.77"):
+                    bad.append(frame(four(DEAD, source=source)))
+                # Linux passes such on in IPv6; a rule of the machine's does not.
+                for source in ("fd01::1", "fd03::1"):
+                    bad.append(frame(six(DEAD, source=source)))
+                good.append(frame(four(BEEF, source="10.1.0.78")))
                 for goal in ("127.0.0.1", "0.0.0.0", "224.0.0.9", "255.255.255.255", "10.2.0.255", "10.9.9.9", "169.254.1.1"):
                     bad.append(frame(four(DEAD, goal=goal)))
                 for source in ("::1", "::", "ff02::1", "fe80::2", "fd02::9", "::ffff:10.1.0.2"):
@@ -135,6 +142,10 @@ public class HostileFrameTests(ITestOutputHelper output) : EndToEndTest(output, 
     {
         GatewaySite site = await GatewaySite.BuildAsync(Lab, new GatewayOptions { Other = other });
         await site.WellAsync();
+        await site.A.Space.IpAsync($"address add 10.1.0.78/24 dev {site.LanA}");
+        await site.A.Space.IpAsync($"address add 10.1.0.77/24 dev {site.LanA}");
+        await site.A.Space.IpAsync($"address del 10.1.0.78/24 dev {site.LanA}");
+        await site.A.Space.NftAsync($"table ip6 lies {{ chain gate {{ type filter hook prerouting priority -300; iifname {site.LanA} ip6 saddr {{ fd01::1, fd03::1 }} drop; }}; }}");
         string script = Lab.WriteFile("frames.py", Script);
         Capture dead = await Capture.StartAsync(Lab, site.HostB, site.HostLinkB, $"( ip[4:2]=0xdead or ip6[2:2]=0xdead ) {Inward}");
         Capture right = await Capture.StartAsync(Lab, site.HostB, site.HostLinkB, $"( ip[4:2]=0xbeef or ip6[2:2]=0xbeef ) {Inward}");

@@ -13,7 +13,8 @@ namespace TunnelBox.DataPath.Steering;
 /// workers use.
 /// </summary>
 /// <param name="program">The program; it must outlive this object's use.</param>
-public sealed class EarlyDrop(OuterProgram program) : ILoadWatch
+/// <param name="tunnel">Whose datagrams: a tunnel's number among those that share the program.</param>
+public sealed class EarlyDrop(OuterProgram program, int tunnel = 0) : ILoadWatch
 {
     /// <summary>Initiations a second that get through under load without a proof: a worker answers each with a cookie, a few µs of work.</summary>
     public const int Budget = 20_000;
@@ -46,16 +47,26 @@ public sealed class EarlyDrop(OuterProgram program) : ILoadWatch
 
     /// <summary>Begins to drop.</summary>
     /// <returns>0, or −errno.</returns>
-    public int Start() => Change(DropFlag, on: true);
+    public int Start()
+    {
+        // What was dropped for the tunnel that had this number before is not this one's.
+        for (int i = 0; i < s_reasons.Length; i++)
+        {
+            _ = TryRead(i, out _before[i]);
+        }
+
+        return Change(DropFlag, on: true);
+    }
 
     /// <summary>Says whether every receiver index in use stands in the map, so that any other is nobody's.</summary>
     /// <param name="complete">Whether.</param>
     public void SetComplete(bool complete) => Change(CompleteFlag, complete);
 
-    /// <summary>Has a program drop nothing.</summary>
+    /// <summary>Has a program drop nothing of a tunnel.</summary>
     /// <param name="program">The program.</param>
+    /// <param name="tunnel">The tunnel's number.</param>
     /// <returns>0, or −errno.</returns>
-    internal static int Stop(OuterProgram program) => BpfMap.Set(program.Controls, 0u, default(Control));
+    internal static int Stop(OuterProgram program, int tunnel) => BpfMap.Set(program.Controls, (uint)tunnel, default(Control));
 
     /// <inheritdoc/>
     public void UnderLoad()
@@ -82,21 +93,31 @@ public sealed class EarlyDrop(OuterProgram program) : ILoadWatch
 
         for (int i = 0; i < s_reasons.Length; i++)
         {
-            DropCount now = default;
-            if (BpfMap.ReadEach<DropCount>(program.Drops, (uint)i, _each) < 0)
+            if (!TryRead(i, out DropCount now))
             {
                 return;
-            }
-
-            foreach (DropCount each in _each)
-            {
-                now.Packets += each.Packets;
-                now.Bytes += each.Bytes;
             }
 
             counters.CountDrop(s_reasons[i], (long)(now.Packets - _before[i].Packets), (long)(now.Bytes - _before[i].Bytes));
             _before[i] = now;
         }
+    }
+
+    private bool TryRead(int reason, out DropCount sum)
+    {
+        sum = default;
+        if (BpfMap.ReadEach<DropCount>(program.Drops, (uint)((tunnel * s_reasons.Length) + reason), _each) < 0)
+        {
+            return false;
+        }
+
+        foreach (DropCount each in _each)
+        {
+            sum.Packets += each.Packets;
+            sum.Bytes += each.Bytes;
+        }
+
+        return true;
     }
 
     private int Change(uint flag, bool on)
@@ -110,7 +131,7 @@ public sealed class EarlyDrop(OuterProgram program) : ILoadWatch
             }
 
             Volatile.Write(ref _flags, flags);
-            return BpfMap.Set(program.Controls, 0u, new Control { Flags = flags, Budget = (uint)(Budget * Window) });
+            return BpfMap.Set(program.Controls, (uint)tunnel, new Control { Flags = flags, Budget = (uint)(Budget * Window) });
         }
     }
 

@@ -10,7 +10,8 @@ namespace TunnelBox.DataPath.Steering;
 /// </summary>
 /// <param name="map">The map's descriptor, owned by the caller.</param>
 /// <param name="name">What it is called.</param>
-public sealed class SessionMap(int map, string name = "map") : ISteeringBackend
+/// <param name="tunnel">Which tunnel's indices it is about, of those that share the map.</param>
+public sealed class SessionMap(int map, string name = "map", int tunnel = 0) : ISteeringBackend
 {
     private const int Batch = 4096;
 
@@ -18,7 +19,7 @@ public sealed class SessionMap(int map, string name = "map") : ISteeringBackend
     private const int Patience = 100;
 
     private readonly Queue<SteeringAnswer> _answers = new();
-    private readonly uint[] _keys = new uint[Batch];
+    private readonly Key[] _keys = new Key[Batch];
     private readonly Session[] _values = new Session[Batch];
 
     /// <inheritdoc/>
@@ -50,8 +51,22 @@ public sealed class SessionMap(int map, string name = "map") : ISteeringBackend
     public int Dump(ICollection<HeldRule> held)
     {
         ArgumentNullException.ThrowIfNull(held);
-        return BpfMap.Each<uint, Session>(map, Batch, (index, session) => held.Add(new HeldRule(
-            new SteeringRule(index, session.Mark, session.Queue, session.Worker), (long)session.Packets, (long)session.Elsewhere, (ushort)session.Seen)));
+        return BpfMap.Each<Key, Session>(map, Batch, (key, session) =>
+        {
+            if (key.Tunnel == tunnel)
+            {
+                held.Add(new HeldRule(
+                    new SteeringRule(key.Index, session.Mark, session.Queue, session.Worker), (long)session.Packets, (long)session.Elsewhere, (ushort)session.Seen));
+            }
+        });
+    }
+
+    /// <summary>Removes every index of the tunnel.</summary>
+    internal void Clear()
+    {
+        List<HeldRule> held = [];
+        _ = Dump(held);
+        held.ForEach(each => BpfMap.Remove(map, new Key { Index = each.Rule.Match, Tunnel = (uint)tunnel }));
     }
 
     // A run of orders of one kind. A batch ends at the first entry that fails; the rest is another batch.
@@ -59,17 +74,17 @@ public sealed class SessionMap(int map, string name = "map") : ISteeringBackend
     {
         for (int i = 0; i < orders.Length; i++)
         {
-            _keys[i] = orders[i].Rule.Match;
+            _keys[i] = new Key { Index = orders[i].Rule.Match, Tunnel = (uint)tunnel };
             _values[i] = new Session { Mark = orders[i].Rule.Mark, Queue = orders[i].Rule.Queue, Worker = orders[i].Rule.Worker, Seen = SteeringRule.Any };
         }
 
         int failures = 0;
         for (int start = 0; start < orders.Length;)
         {
-            ReadOnlySpan<uint> keys = _keys.AsSpan(start, orders.Length - start);
+            ReadOnlySpan<Key> keys = _keys.AsSpan(start, orders.Length - start);
             int error = orders[0].IsRemoval
                 ? BpfMap.RemoveMany(map, keys, out int done)
-                : BpfMap.SetMany<uint, Session>(map, keys, _values.AsSpan(start, keys.Length), out done);
+                : BpfMap.SetMany<Key, Session>(map, keys, _values.AsSpan(start, keys.Length), out done);
             done = error == 0 ? keys.Length : Math.Clamp(done, 0, keys.Length - 1);
             for (int i = 0; i < done; i++)
             {
@@ -90,6 +105,14 @@ public sealed class SessionMap(int map, string name = "map") : ISteeringBackend
                 start++;
             }
         }
+    }
+
+    /// <summary>struct session_key of native/xdp/outer.bpf.c.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Key
+    {
+        public uint Index;
+        public uint Tunnel;
     }
 
     /// <summary>struct session of native/xdp/outer.bpf.c.</summary>

@@ -26,6 +26,8 @@ internal sealed class InnerProgram : IDisposable
     private readonly int _gateways;
     private readonly int _owners4;
     private readonly int _owners6;
+    private readonly int _own4;
+    private readonly int _own6;
     private readonly int _sockets;
     private readonly int _largest;
 
@@ -35,6 +37,8 @@ internal sealed class InnerProgram : IDisposable
         _gateways = program.Map("gateways");
         _owners4 = program.Map("owners4");
         _owners6 = program.Map("owners6");
+        _own4 = program.Map("own4");
+        _own6 = program.Map("own6");
         _sockets = program.Map("sockets");
         _largest = program.Map("largest");
     }
@@ -85,14 +89,23 @@ internal sealed class InnerProgram : IDisposable
     /// <summary>Forgets prefixes.</summary>
     /// <param name="prefixes">The prefixes; each must have been set.</param>
     /// <returns>0, or −errno.</returns>
-    public int Forget(IReadOnlyCollection<IpPrefix> prefixes)
+    public int Forget(IReadOnlyCollection<IpPrefix> prefixes) => Remove(_owners4, _owners6, prefixes);
+
+    /// <summary>Says which addresses are this machine's own: what comes in their name is the kernel's.</summary>
+    /// <param name="added">Addresses and prefixes.</param>
+    /// <returns>0, or −errno: ENOSPC when there are more than 65,536 of a family.</returns>
+    public int Own(IReadOnlyCollection<IpPrefix> added)
     {
-        Prefix4[] four = [.. prefixes.Where(each => !each.IsIPv6).Select(Prefix4.Of)];
-        Prefix6[] six = [.. prefixes.Where(each => each.IsIPv6).Select(Prefix6.Of)];
-        int error = BpfMap.RemoveMany<Prefix4>(_owners4, four, out _);
-        int second = BpfMap.RemoveMany<Prefix6>(_owners6, six, out _);
-        return error < 0 ? error : second;
+        Prefix4[] four = [.. added.Where(each => !each.IsIPv6).Select(Prefix4.Of)];
+        Prefix6[] six = [.. added.Where(each => each.IsIPv6).Select(Prefix6.Of)];
+        int error = BpfMap.SetMany<Prefix4, uint>(_own4, four, new uint[four.Length], out _);
+        return error < 0 ? error : BpfMap.SetMany<Prefix6, uint>(_own6, six, new uint[six.Length], out _);
     }
+
+    /// <summary>Says which addresses are this machine's own no more.</summary>
+    /// <param name="gone">Addresses and prefixes; each must have been its own.</param>
+    /// <returns>0, or −errno.</returns>
+    public int Disown(IReadOnlyCollection<IpPrefix> gone) => Remove(_own4, _own6, gone);
 
     /// <summary>Says how large frames may be that take several chunks; until then none is taken.</summary>
     /// <param name="frame">Bytes of the largest frame; 0 where the sockets take none.</param>
@@ -107,6 +120,15 @@ internal sealed class InnerProgram : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _program.Dispose();
+
+    private static int Remove(int map4, int map6, IReadOnlyCollection<IpPrefix> prefixes)
+    {
+        Prefix4[] four = [.. prefixes.Where(each => !each.IsIPv6).Select(Prefix4.Of)];
+        Prefix6[] six = [.. prefixes.Where(each => each.IsIPv6).Select(Prefix6.Of)];
+        int error = BpfMap.RemoveMany<Prefix4>(map4, four, out _);
+        int second = BpfMap.RemoveMany<Prefix6>(map6, six, out _);
+        return error < 0 ? error : second;
+    }
 
     /// <summary>struct prefix4 of native/xdp/inner.bpf.c.</summary>
     [StructLayout(LayoutKind.Sequential)]

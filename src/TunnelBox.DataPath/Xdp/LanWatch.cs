@@ -37,6 +37,7 @@ internal sealed unsafe class LanWatch : IDisposable
     private readonly LanWatchOptions _options;
     private readonly InnerProgram _program;
     private readonly PrefixMirror _mirror;
+    private readonly OwnAddresses _own;
     private readonly PathQueries _queries = new();
     private readonly NeighbourKeeper _keeper;
     private readonly HashSet<System.Net.IPAddress> _inUse = [];
@@ -62,6 +63,7 @@ internal sealed unsafe class LanWatch : IDisposable
         _program = program;
         View.TunnelMtu = mtu;
         _mirror = new PrefixMirror(program);
+        _own = new OwnAddresses(program);
         _keeper = new NeighbourKeeper(options.Link);
         _thread = new Thread(Run) { Name = "tb-lan", IsBackground = true };
         string? problem = Look(told: true);
@@ -124,7 +126,8 @@ internal sealed unsafe class LanWatch : IDisposable
 
         List<Route> routes = [.. _settings.Routes(ipv6: false), .. _settings.Routes(ipv6: true)];
         View.Tables = LanTables.Make(_options.Link, in link, _options.Tunnel, routes, Neighbours(), _settings.Addresses());
-        int error = _mirror.Follow(PrefixMirror.Owners(allowed.ToList().Select(each => each.Prefix), routes, _options.Tunnel));
+        int error = _own.Follow(routes);
+        error = error < 0 ? error : _mirror.Follow(PrefixMirror.Owners(allowed.ToList().Select(each => each.Prefix), routes, _options.Tunnel));
         if (error == 0 && (link.Mac != _servedMac || mtu != _servedMtu))
         {
             error = _program.Serve(link.Mac, mtu);
@@ -133,7 +136,7 @@ internal sealed unsafe class LanWatch : IDisposable
         _allowed = allowed;
         _servedMac = link.Mac;
         _servedMtu = mtu;
-        return error < 0 ? $"no XDP on {_options.Device}: the kernel does not take the prefixes of the allowed IPs: {Errno.Describe(error)}" : null;
+        return error < 0 ? $"no XDP on {_options.Device}: the kernel does not take the prefixes of the allowed IPs and of its own addresses: {Errno.Describe(error)}" : null;
     }
 
     // A neighbour that stays the same keeps its object, and with it the note that it is used.

@@ -77,12 +77,12 @@ public sealed class OuterProgram : IDisposable
 
     /// <summary>Takes datagrams to one local address and port from now on.</summary>
     /// <param name="local">The address and port.</param>
-    /// <param name="row">The row of sockets that they go to: 0 for the tunnel whose sessions the program knows, or one of <see cref="RowOf"/>.</param>
+    /// <param name="row">The row of sockets that they go to: 0 for a tunnel that is alone, or one of <see cref="RowOf"/>.</param>
     /// <returns>0, or −errno: E2BIG at 1,024 of them.</returns>
     public int Listen(IPEndPoint local, uint row = 0) => BpfMap.Set(_listenOn, AddressKey.Of(local), row);
 
     /// <summary>Tells which row of sockets a tunnel has that shares the program.</summary>
-    /// <param name="tunnel">Its number: 0 for the one whose sessions the program knows, at most <see cref="MostTunnels"/> − 1.</param>
+    /// <param name="tunnel">Its number, at most <see cref="MostTunnels"/> − 1.</param>
     /// <returns>The row.</returns>
     public static uint RowOf(int tunnel) => tunnel == 0 ? 0 : (uint)(MostWorkers + tunnel);
 

@@ -35,17 +35,14 @@ public sealed unsafe partial class XdpOuter
             return;
         }
 
-        if (_part is { KnowsSessions: false })
-        {
-            SteeringChoice = $"off: the program knows the sessions of one tunnel of those that share the device, {_part.First ?? "which has left"}";
-            return;
-        }
-
-        _drop = new EarlyDrop(_program);
-        var map = new SessionMap(_program.Sessions);
+        int tunnel = _part?.Place ?? 0;
+        _drop = new EarlyDrop(_program, tunnel);
+        var map = new SessionMap(_program.Sessions, tunnel: tunnel);
         var ledger = new RuleLedger(map, (rule, state) => trace.SteeringChanged(map.Name, rule.Match, rule.Queue, rule.Worker, s_states[(int)state]));
         Rules = new SessionRules(ledger, _drop.SetComplete, owners);
-        SteeringChoice = "map: the XDP program knows the sessions; the setting hw would have the card steer, too";
+        SteeringChoice = _part is null
+            ? "map: the XDP program knows the sessions; the setting hw would have the card steer, too"
+            : "map: the XDP program knows the sessions; no card steers where several tunnels share a device";
         if (options.SteerInCard is { } peers && _part is null)
         {
             SteerInCard(trace, peers);

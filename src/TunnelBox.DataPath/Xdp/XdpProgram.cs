@@ -67,6 +67,7 @@ internal sealed class XdpProgram : IDisposable
         if (link is null && !IsOccupied(error))
         {
             reason = $"the driver of {device} does not run XDP programs: {Errno.Describe(error)}";
+            _ = BpfMap.Set(loaded.Map("generic"), 0u, 1u);
             link = BpfObject.AttachXdp(program, ifindex, GenericMode, out error);
         }
 

@@ -1,13 +1,12 @@
 using System.Net;
 using TunnelBox.DataPath.Steering;
-using TunnelBox.Linux.Libbpf;
 using TunnelBox.Linux.Libc;
 
 namespace TunnelBox.DataPath.Xdp;
 
 /// <summary>
 /// One device that several tunnels of this process use: the program, which knows by the port whose a datagram is, the queues' own sockets, which hold the frames to receive
-/// into, and what each tunnel has of it. The program knows the sessions of one of them.
+/// into, and what each tunnel has of it.
 /// </summary>
 internal sealed class XdpShare : IDisposable
 {
@@ -115,14 +114,11 @@ internal sealed class XdpShare : IDisposable
         /// <summary>Gets how many receive queues were switched on when the device was opened; null where the driver does not say.</summary>
         public int? SwitchedOn => share.SwitchedOn;
 
-        /// <summary>Gets a value indicating whether the program knows this tunnel's sessions.</summary>
-        public bool KnowsSessions => place == 0;
+        /// <summary>Gets the tunnel's number there.</summary>
+        public int Place => place;
 
         /// <summary>Gets the tunnel's row of sockets.</summary>
         public uint Row => OuterProgram.RowOf(place);
-
-        /// <summary>Gets the tunnel whose sessions the program knows; null where there is none now.</summary>
-        public string? First => share._tunnels[0];
 
         /// <summary>Gets why frames lie in ordinary pages, a sentence; null where they lie in huge ones.</summary>
         public string? PagesReason => share._queues.PagesReason;
@@ -149,21 +145,11 @@ internal sealed class XdpShare : IDisposable
             }
 
             _left = true;
-            if (KnowsSessions)
-            {
-                Clear();
-            }
 
+            // Whoever has this place next begins with nothing known and nothing dropped.
+            _ = EarlyDrop.Stop(share._program, place);
+            new SessionMap(share._program.Sessions, tunnel: place).Clear();
             share._leave(share, place);
-        }
-
-        // Whoever has this place next begins with nothing known and nothing dropped.
-        private void Clear()
-        {
-            _ = EarlyDrop.Stop(share._program);
-            List<HeldRule> held = [];
-            _ = new SessionMap(share._program.Sessions).Dump(held);
-            held.ForEach(rule => BpfMap.Remove(share._program.Sessions, rule.Rule.Match));
         }
     }
 }

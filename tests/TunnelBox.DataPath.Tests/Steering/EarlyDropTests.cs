@@ -139,6 +139,54 @@ public sealed class EarlyDropTests : IDisposable
         Assert.Contains(Enumerable.Range(0, 20 * Budget), _ => Run(program, proven) == Drop);
     });
 
+    [Fact]
+    public void Tunnels_that_share_the_program_have_sessions_switches_and_counts_of_their_own() => Inside((program, drop, counters) =>
+    {
+        const int Second = 8;
+        CounterBlock others = _counters.AddBlock("second");
+        Assert.Equal(0, program.Listen(IPEndPoint.Parse($"10.9.0.1:{XdpLab.Port + 1}"), OuterProgram.RowOf(Second)));
+        Assert.Equal(0, program.BindRow(0, _socket, OuterProgram.RowOf(Second)));
+        var map = new SessionMap(program.Sessions);
+        var second = new SessionMap(program.Sessions, tunnel: Second);
+        map.Submit([new SteeringOrder(1, new SteeringRule(Known, 5, SteeringRule.Any, SteeringRule.Any), IsRemoval: false)]);
+        second.Submit([new SteeringOrder(1, new SteeringRule(Unknown, 6, SteeringRule.Any, SteeringRule.Any), IsRemoval: false)]);
+        second.Submit([new SteeringOrder(2, new SteeringRule(7, 7, SteeringRule.Any, 3), IsRemoval: false)]);
+        byte[] known = Frame(Message(4, 64, Known)), unknown = Frame(Message(4, 64, Unknown)), worker = Frame(Message(4, 64, 7));
+        byte[] OfSecond(byte[] frame)
+        {
+            frame = [.. frame];
+            BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(36), XdpLab.Port + 1);
+            return frame;
+        }
+
+        Assert.Equal(0, drop.Start());
+        drop.SetComplete(true);
+        Assert.Equal([Redirect, Drop], new[] { known, unknown }.Select(frame => Run(program, frame)));
+        Assert.Equal([Redirect, Redirect, Redirect], new[] { known, unknown, worker }.Select(frame => Run(program, OfSecond(frame))));
+        var dropOfSecond = new EarlyDrop(program, Second);
+        Assert.Equal(0, dropOfSecond.Start());
+        dropOfSecond.SetComplete(true);
+        Assert.Equal([Drop, Redirect, Redirect], new[] { known, unknown, worker }.Select(frame => Run(program, OfSecond(frame))));
+        Assert.Equal([Redirect, Drop], new[] { known, unknown }.Select(frame => Run(program, frame)));
+        drop.Count(counters);
+        Assert.Equal(2, _counters.Read().Drops(DropReason.InNoStates));
+        dropOfSecond.Count(others);
+        Assert.Equal(3, _counters.Read().Drops(DropReason.InNoStates));
+
+        // One that comes when another has left counts from there, and what was the other's is unknown.
+        second.Clear();
+        List<HeldRule> held = [];
+        Assert.Equal(0, second.Dump(held));
+        Assert.Empty(held);
+        Assert.Equal(0, map.Dump(held));
+        Assert.Equal(Known, Assert.Single(held).Rule.Match);
+        var next = new EarlyDrop(program, Second);
+        Assert.Equal(0, next.Start());
+        Assert.Equal(Redirect, Run(program, OfSecond(known)));
+        next.Count(others);
+        Assert.Equal(3, _counters.Read().Drops(DropReason.InNoStates));
+    });
+
     private static uint Run(OuterProgram program, byte[] frame) => ProgramRun.Once(program.Descriptor, frame).Verdict;
 
     private static byte[] Message(int type, int length, uint receiver)

@@ -62,6 +62,51 @@ public sealed class InnerProgramTests : IDisposable
         Assert.Equal(Redirect, Run(program, Frame("fd01::1")));
     });
 
+    [Fact]
+    public void A_datagram_whose_checksum_is_still_to_be_made_is_the_kernels_in_generic_mode() => _space.Inside(() =>
+    {
+        using InnerProgram native = InnerProgram.Attach("v0", _device, bind: false);
+        using InnerProgram generic = InnerProgram.Attach("lo", 1, bind: false);
+        Assert.NotNull(generic.GenericReason);
+        using FileDescriptor socket = Socket();
+        foreach (InnerProgram program in new[] { native, generic })
+        {
+            Assert.Equal(0, program.Serve(Mac, Mtu));
+            Assert.Equal(0, program.Bind(0, socket.Value));
+            Set(program, ("0.0.0.0/0", PrefixOwner.Tunnel), ("::/0", PrefixOwner.Tunnel));
+            foreach (string to in new[] { "10.1.0.1", "fd01::1" })
+            {
+                byte[] frame = Frame(to);
+                int udp = 14 + (to[0] == 'f' ? 40 : 20);
+                BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(udp + 4), (ushort)(frame.Length - udp));
+                Assert.Equal(Redirect, Run(program, frame));
+                PartialSums.Write(frame.AsSpan(14));
+                Assert.Equal(program == generic ? Pass : Redirect, Run(program, frame));
+                frame[udp + 7] ^= 1;
+                Assert.Equal(Redirect, Run(program, frame));
+            }
+        }
+    });
+
+    [Fact]
+    public void What_comes_in_the_name_of_this_machine_is_the_kernels() => Inside(program =>
+    {
+        Set(program, ("0.0.0.0/0", PrefixOwner.Tunnel), ("::/0", PrefixOwner.Tunnel));
+        IpPrefix[] own = [Prefix("10.9.0.1/32"), Prefix("10.8.0.0/16"), Prefix("fd09::1/128"), Prefix("fd08::/64")];
+        Assert.Equal(0, program.Own(own));
+        foreach ((string source, uint verdict) in new[]
+        {
+            ("10.9.0.1", Pass), ("10.8.7.6", Pass), ("fd09::1", Pass), ("fd08::5", Pass), ("10.9.0.2", Redirect), ("10.7.0.1", Redirect), ("fd09::2", Redirect), ("fd07::1", Redirect),
+        })
+        {
+            Assert.True(Run(program, Frame(source.Contains(':', StringComparison.Ordinal) ? "fd01::1" : "10.1.0.1", from: source)) == verdict, source);
+        }
+
+        Assert.Equal(0, program.Disown(own));
+        Assert.Equal(Redirect, Run(program, Frame("10.1.0.1", from: "10.9.0.1")));
+        Assert.Equal(Redirect, Run(program, Frame("fd01::1", from: "fd09::1")));
+    });
+
     [Theory]
     [InlineData("10.1.0.1", 0, 3, "the Ethernet address of another machine")]
     [InlineData("10.1.0.1", 12, 0x81, "a VLAN tag")]

@@ -94,6 +94,35 @@ public sealed class OuterProgramTests : IDisposable
         Assert.True(again.AsksDevice, "the driver of veth has metadata, and is not asked for it");
     });
 
+    [Theory]
+    [InlineData("10.9.0.1:51820")]
+    [InlineData("[fd09::1]:51820")]
+    public void A_datagram_whose_checksum_is_still_to_be_made_is_the_kernels_in_generic_mode(string to) => _space.Inside(() =>
+    {
+        var local = IPEndPoint.Parse(to);
+        using OuterProgram native = OuterProgram.Attach("v0", _device, bind: false);
+        using OuterProgram generic = OuterProgram.Attach("lo", 1, bind: false);
+        Assert.NotNull(generic.GenericReason);
+        int socket = LibC.socket(Definitions.AF_XDP, Definitions.SOCK_RAW, 0);
+        using var owner = new FileDescriptor(socket);
+        foreach (OuterProgram program in new[] { native, generic })
+        {
+            Assert.Equal(0, program.Listen(local));
+            Assert.Equal(0, program.Bind(0, socket));
+            for (int tags = 0; tags < 3; tags++)
+            {
+                byte[] frame = Frame(local, tags);
+                int udp = 14 + (4 * tags) + (local.Address.GetAddressBytes().Length == 4 ? 20 : 40);
+                PartialSums.Write(frame.AsSpan(14 + (4 * tags)));
+                Assert.Equal(program == generic ? Pass : Redirect, Run(program, frame));
+                frame[udp + 7] ^= 1;
+                Assert.Equal(Redirect, Run(program, frame));
+                frame.AsSpan(udp + 6, 2).Clear();
+                Assert.Equal(Redirect, Run(program, frame));
+            }
+        }
+    });
+
     [Fact]
     public void A_device_whose_driver_runs_no_programs_gets_the_generic_mode() => _space.Inside(() =>
     {
