@@ -55,7 +55,7 @@ public sealed class Lifecycle(LifecycleOptions options, Log log)
 
             control?.Start();
             server.Start();
-            using Heartbeat heart = new(tunnel, Heartbeat.IntervalFor(options.Notifier), options.Notifier, log);
+            using Heartbeat heart = new(tunnel, options.Member?.Beat ?? Heartbeat.IntervalFor(options.Notifier), options.Notifier, log);
             heart.Start();
             options.Probes.Live = () => heart.Fault;
             options.Probes.Ready = () => options.Appliance?.FindUnready() ?? tunnel.FindUnready();

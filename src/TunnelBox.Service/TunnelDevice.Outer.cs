@@ -4,6 +4,7 @@ using TunnelBox.DataPath;
 using TunnelBox.DataPath.Steering;
 using TunnelBox.DataPath.Udp;
 using TunnelBox.DataPath.Xdp;
+using TunnelBox.Linux.Libc;
 using TunnelBox.Linux.Netlink;
 using TunnelBox.Visibility;
 
@@ -163,6 +164,7 @@ public sealed partial class TunnelDevice
             _counters.Retire(_xdpCounters);
             _xdpCounters = null;
             Refuse(index, refused.Message, isFault: true);
+            _holds = refused.Errno == Definitions.EAGAIN ? LookInterval : _holds;
             return false;
         }
 

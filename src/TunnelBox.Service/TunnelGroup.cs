@@ -10,6 +10,7 @@ namespace TunnelBox.Service;
 /// <param name="notifier">The service manager, or null.</param>
 public sealed class TunnelGroup(ReadinessNotifier? readiness, SystemdNotifier? notifier)
 {
+    private readonly SystemdNotifier? _notifier = notifier;
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource<bool> _decided = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<Member> _members = [];
@@ -53,22 +54,22 @@ public sealed class TunnelGroup(ReadinessNotifier? readiness, SystemdNotifier? n
         }
         else if (up)
         {
-            notifier?.Ready($"{_members.Count} tunnels are up: {string.Join(", ", _members.Select(static member => member.Name))}.");
+            _notifier?.Ready($"{_members.Count} tunnels are up: {string.Join(", ", _members.Select(static member => member.Name))}.");
         }
 
-        TimeSpan interval = Heartbeat.IntervalFor(notifier);
+        TimeSpan interval = Heartbeat.IntervalFor(_notifier);
         foreach (Thread thread in threads)
         {
             while (!thread.Join(interval))
             {
                 if (_members.TrueForAll(static member => member.Probes.Live() is null))
                 {
-                    notifier?.Alive();
+                    _notifier?.Alive();
                 }
             }
         }
 
-        notifier?.Stopping("The last tunnel has ended.");
+        _notifier?.Stopping("The last tunnel has ended.");
         return up ? ExitCodes.Done : throw Failure();
     }
 
@@ -114,6 +115,9 @@ public sealed class TunnelGroup(ReadinessNotifier? readiness, SystemdNotifier? n
 
         /// <summary>Gets or sets what ends the tunnel, with the reason.</summary>
         public Action<string>? Ending { get; set; }
+
+        /// <summary>Gets the time between two looks at whether the tunnel moves: as often as the service manager is told so.</summary>
+        public TimeSpan Beat => Heartbeat.IntervalFor(_group._notifier);
 
         /// <summary>Gets a value indicating whether the process runs in the background.</summary>
         public bool InBackground { get; init; }

@@ -1,3 +1,6 @@
+using System.Net.Sockets;
+using System.Text;
+
 namespace TunnelBox.Service.Tests;
 
 public sealed class TunnelGroupTests
@@ -43,6 +46,51 @@ public sealed class TunnelGroupTests
         _ = group.Add("one", new Probes());
         _ = group.Add("two", new Probes());
         Assert.Contains("before all tunnels were up", Assert.Throws<StartException>(() => group.Run([static () => { }, static () => { }])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_manager_hears_of_life_only_while_every_tunnel_moves()
+    {
+        string folder = Directory.CreateTempSubdirectory("tbgroup").FullName;
+        using Socket manager = new(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified) { ReceiveTimeout = 10_000 };
+        manager.Bind(new UnixDomainSocketEndPoint(Path.Combine(folder, "notify")));
+        using SystemdNotifier notifier = SystemdNotifier.Open(Path.Combine(folder, "notify"), "300000")!;
+        TunnelGroup group = new(null, notifier);
+        using ManualResetEventSlim end = new();
+        Probes[] probes = [new(), new()];
+        TunnelGroup.Member[] members = [.. probes.Select((each, i) => group.Add($"tb{i}", each))];
+        Assert.All(members, static member => Assert.Equal(TimeSpan.FromMilliseconds(100), member.Beat));
+        Task<int> run = Task.Run(() => group.Run([.. members.Select(member => (Action)(() =>
+        {
+            Assert.True(member.Arrive());
+            end.Wait();
+        }))]));
+        Assert.StartsWith("READY=1\n", Receive(manager), StringComparison.Ordinal);
+        foreach (Probes each in probes)
+        {
+            Assert.Equal("WATCHDOG=1", Receive(manager));
+            each.Live = static () => "the worker tb-worker-0 has not moved";
+            await Task.Delay(300);
+            while (manager.Available > 0)
+            {
+                _ = Receive(manager);
+            }
+
+            await Task.Delay(500);
+            Assert.Equal(0, manager.Available);
+            each.Live = static () => null;
+        }
+
+        Assert.Equal("WATCHDOG=1", Receive(manager));
+        end.Set();
+        Assert.Equal(ExitCodes.Done, await run);
+        Directory.Delete(folder, recursive: true);
+    }
+
+    private static string Receive(Socket socket)
+    {
+        byte[] buffer = new byte[4096];
+        return Encoding.UTF8.GetString(buffer, 0, socket.Receive(buffer));
     }
 
     private static Action Life(TunnelGroup.Member member, string name, List<string> told, CountdownEvent up) => () =>

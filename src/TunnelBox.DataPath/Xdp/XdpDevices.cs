@@ -16,7 +16,7 @@ public sealed class XdpDevices
     /// <param name="ifindex">Its number; 0 where there is none of that name.</param>
     /// <param name="tunnel">Who joins, for messages.</param>
     /// <returns>The tunnel's part.</returns>
-    /// <exception cref="PortException">It cannot be: one sentence says why.</exception>
+    /// <exception cref="PortException">It cannot be: one sentence says why. EAGAIN: it can as soon as other tunnels have left.</exception>
     internal XdpShare.Part Join(string device, int ifindex, string tunnel)
     {
         lock (_gate)
@@ -24,7 +24,7 @@ public sealed class XdpDevices
             XdpShare? share = _shares.Find(each => each.Ifindex == ifindex);
             if (share is { IsOutdated: true })
             {
-                throw new PortException($"no XDP on {device} for now: another tunnel still uses it as it was before it changed", Definitions.EBUSY);
+                throw new PortException($"no XDP on {device} for now: another tunnel still uses it as it was before it changed", Definitions.EAGAIN);
             }
 
             if (share is null)

@@ -10,6 +10,9 @@ public sealed unsafe partial class XdpOuter
     /// <summary>Gets the map of receiver indices, for tests.</summary>
     internal int Sessions => _program.Sessions;
 
+    /// <summary>Gets how many frames of the memory belong to no queue, for tests.</summary>
+    internal int UnusedFrames => _queues.All[0].Arena.CountUnused();
+
     private uint Row => _part?.Row ?? 0;
 
     private string? SharedNote => _part is null ? null

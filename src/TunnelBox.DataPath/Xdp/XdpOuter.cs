@@ -298,7 +298,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
 
     private void Serve()
     {
-        if (_part is not { KnowsSessions: false })
+        if (_part is not { Place: > 0 })
         {
             // What reaches no socket is counted once, by whoever came first.
             _queues.WatchRedirects(_program.Sockets);
@@ -321,7 +321,11 @@ public sealed unsafe partial class XdpOuter : IDisposable
         Flows?.Start();
     }
 
-    private void Lose() => End(XdpEnd.Gone, $"no XDP on {Device}: the device is gone");
+    private void Lose()
+    {
+        _part?.Outdate();
+        End(XdpEnd.Gone, $"no XDP on {Device}: the device is gone");
+    }
 
     private void End(XdpEnd end, string sentence)
     {

@@ -10,6 +10,7 @@ internal sealed class XdpPool
     private readonly XdpSocket _home;
     private readonly Lock _gate = new();
     private readonly Member?[] _members = new Member?[byte.MaxValue + 1];
+    private readonly int[] _away = new int[byte.MaxValue + 1];
 
     /// <summary>Takes a queue whose own socket neither receives nor transmits anything.</summary>
     /// <param name="home">The queue, owned by the caller.</param>
@@ -43,13 +44,23 @@ internal sealed class XdpPool
         }
     }
 
-    /// <summary>Forgets a tunnel.</summary>
+    /// <summary>Forgets a tunnel; its frames go back to the memory, at the latest when the kernel has given back the last of them.</summary>
     /// <param name="owner">Whose frames were known.</param>
-    public void Leave(byte owner)
+    /// <param name="away">How many the kernel still has and will give back.</param>
+    public void Leave(byte owner, int away)
     {
         lock (_gate)
         {
+            away -= _members[owner]?.Count ?? 0;
             _members[owner] = null;
+            _away[owner] = away;
+            if (away <= 0)
+            {
+                Arena.Return(owner, byCard: false);
+            }
+
+            // Others' turns may be long to come.
+            Sort();
         }
     }
 
@@ -149,11 +160,19 @@ internal sealed class XdpPool
         {
             ulong chunk = completion.Frame(i) & ~(ulong)(Arena.ChunkSize - 1);
 
-            // Whoever has left meanwhile has left the frame, too.
-            if (_members[Arena.OwnerOf(chunk)] is { } member && member.Count < member.Done.Length)
+            byte owner = Arena.OwnerOf(chunk);
+            if (_members[owner] is { } member)
             {
-                member.Done[member.Count++] = chunk;
-                member.Returned++;
+                if (member.Count < member.Done.Length)
+                {
+                    member.Done[member.Count++] = chunk;
+                    member.Returned++;
+                }
+            }
+            else if (_away[owner] > 0 && --_away[owner] == 0)
+            {
+                // The last frame of a tunnel that has left.
+                Arena.Return(owner, byCard: false);
             }
         }
 

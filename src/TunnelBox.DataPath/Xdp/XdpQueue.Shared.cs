@@ -49,11 +49,9 @@ internal sealed unsafe partial class XdpQueue
             Reclaim();
         }
 
-        pool.Leave(_owner);
+        // What the kernel has not taken goes with the socket. A card may yet take some of it meanwhile: then all stay where they are until the device is closed.
+        int untaken = _socket.Mode == XdpMode.ZeroCopy ? 0 : (int)_socket.Transmit.Used;
         _socket.Dispose();
-        if (_freeCount == _free.Length)
-        {
-            _arena.Return(_owner, byCard: false);
-        }
+        pool.Leave(_owner, _free.Length - _freeCount - untaken);
     }
 }
