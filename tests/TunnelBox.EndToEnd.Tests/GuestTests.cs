@@ -185,6 +185,44 @@ public class GuestTests(ITestOutputHelper output) : EndToEndTest(output, 480)
         await ExpectNothingLostAsync(guest);
     }
 
+    // One card towards the other end, one towards a local network: frames of both lie in one memory, which each card reads and writes itself.
+    [Fact]
+    [Trait("Tier", "all")]
+    public async Task A_gateway_between_two_cards_shares_one_zero_copy_memory_and_leaves_large_frames_to_the_kernel()
+    {
+        const string Host = "10.1.0.2";
+        Guest guest = await Guest.BootAsync(Lab, "sid", "igb", limitSeconds: 300, second: "igb");
+        NetworkNamespace lan = await Lab.NamespaceAsync();
+        await guest.Space.IpAsync($"link set {Guest.SecondLink} netns {lan.Name}");
+        await lan.IpAsync($"address add {Host}/24 dev {Guest.SecondLink}");
+        await lan.IpAsync($"link set {Guest.SecondLink} up");
+        await lan.IpAsync("route add default via 10.1.0.1");
+        TunnelEnd host = await guest.PeerAsync(Lab);
+        await host.SetAsync($"peer {guest.Keys.Public} allowed-ips {TunnelPair.First4}/32,10.1.0.0/24");
+        await host.Space.IpAsync($"route add 10.1.0.0/24 dev {host.Interface}");
+        await guest.RunAsync("sysctl -q -w net.ipv4.ip_forward=1; ip address add 10.1.0.1/24 dev eth1; ip link set eth1 up; ethtool -N eth0 rx-flow-hash udp4 sdfn");
+        await guest.StartDaemonAsync("TUNNELBOX__OUTERPORT=xdp:eth0", "TUNNELBOX__INNERPORT=xdp:eth1", "TUNNELBOX__WORKERS=2");
+        await guest.JoinAsync(host);
+        await ExpectZeroCopyAsync(guest, 2);
+        await guest.UntilAsync($"tunnelctl status {Guest.Tunnel} | grep -q 'xdp:eth1 inside'", 60);
+        string status = await guest.RunAsync($"tunnelctl status {Guest.Tunnel}");
+        Assert.Matches("lan queue 0 +zerocopy, worker 0", status);
+        Assert.Matches("lan queue 1 +zerocopy, worker 1", status);
+        Assert.Matches("Frames of eth[01] and eth[01] lie in one memory of [0-9]+ MiB: a packet leaves in the frame it came in.", status);
+        foreach (string card in (string[])["eth0", "eth1"])
+        {
+            Assert.Contains($"Frames of {card} larger than a chunk go by the kernel, since frames in several chunks cannot be had: ", status, StringComparison.Ordinal);
+        }
+
+        await Ping.UntilAnsweredAsync(lan, TunnelPair.Second4, TimeSpan.FromSeconds(30));
+        const string Forwarded = "awk '/^Ip:/ { count = $7 } END { print count }' /proc/net/snmp";
+        long before = long.Parse(await guest.RunAsync(Forwarded), CultureInfo.InvariantCulture);
+        await Transfer.ExpectTcpAsync(Lab, lan, host.Inner, TunnelPair.Second4, 1_000_000);
+        await Transfer.ExpectTcpAsync(Lab, host.Inner, lan, Host, 1_000_000);
+        Assert.InRange(long.Parse(await guest.RunAsync(Forwarded), CultureInfo.InvariantCulture) - before, 0, 100);
+        await ExpectNothingLostAsync(guest);
+    }
+
     [Fact]
     public async Task A_kernel_that_cannot_be_had_is_a_sentence_that_says_what_to_do()
     {

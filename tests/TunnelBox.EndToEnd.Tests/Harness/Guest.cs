@@ -14,6 +14,9 @@ internal sealed partial class Guest
     /// <summary>The device in the namespace that the guest's card is joined to.</summary>
     public const string Link = "vm0";
 
+    /// <summary>The device there that its second card is joined to, where it has one.</summary>
+    public const string SecondLink = "vm01";
+
     /// <summary>The guest's tunnel.</summary>
     public const string Tunnel = "wg0";
 
@@ -46,11 +49,12 @@ internal sealed partial class Guest
     /// <param name="card">The model of the card, as QEMU names it.</param>
     /// <param name="limitSeconds">When it is ended at the latest.</param>
     /// <param name="cpus">Its processors: a card has as many queues in use.</param>
+    /// <param name="second">The model of a second card, <c>eth1</c>; empty for none.</param>
     /// <param name="modules">Modules of the kernel beside those that every guest has.</param>
-    public static async Task<Guest> BootAsync(Lab lab, string kernel, string card, int limitSeconds = 120, int cpus = 2, params string[] modules)
+    public static async Task<Guest> BootAsync(Lab lab, string kernel, string card, int limitSeconds = 120, int cpus = 2, string second = "", params string[] modules)
     {
         NetworkNamespace space = await lab.NamespaceAsync();
-        RunningProcess machine = await StartAsync(lab, space, kernel, card, limitSeconds, cpus, modules);
+        RunningProcess machine = await StartAsync(lab, space, kernel, card, limitSeconds, cpus, second, modules);
         var guest = new Guest(lab, space, machine, await TunnelKeys.MakeAsync(lab.Deadline));
         await guest.RunAsync("true");
         await guest.AddressAsync();
@@ -76,13 +80,13 @@ internal sealed partial class Guest
 
     /// <summary>Starts one and does not wait for it; its shell is the process's standard input.</summary>
     public static Task<RunningProcess> StartAsync(
-        Lab lab, NetworkNamespace space, string kernel, string card, int limitSeconds = 120, int cpus = 2, params string[] modules)
+        Lab lab, NetworkNamespace space, string kernel, string card, int limitSeconds = 120, int cpus = 2, string second = "", params string[] modules)
     {
         string program = TunnelProgram.Default.Expect().Path;
         return StartAsync(
             lab, space, kernel, card, limitSeconds,
             [
-                "--cpus", cpus.ToString(), "--add", $"{program}:/usr/bin/tunnelbox", "--add", $"{TunnelProgram.Tunnelctl}:/usr/bin/tunnelctl",
+                "--cpus", cpus.ToString(), .. second.Length > 0 ? new[] { "--second", second } : [], "--add", $"{program}:/usr/bin/tunnelbox", "--add", $"{TunnelProgram.Tunnelctl}:/usr/bin/tunnelctl",
                 .. modules.SelectMany(static module => new[] { "--module", module }),
                 "--add", $"{Libraries}/libsodium.so.23", "--add", $"{Libraries}/libbpf.so.1", "--add", $"{Libraries}/libssl.so.3",
             ]);
