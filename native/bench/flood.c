@@ -201,6 +201,27 @@ int take_real(const char *in, const char *file, const char *program, const char 
         give_up("a session", errno);
     }
 
+    // The same for the short way (native/xdp/nobodys.h): struct locals and struct filter.
+    struct {
+        struct {
+            uint64_t address[2];
+            uint32_t port, tunnel;
+        } six[4];
+        struct {
+            uint32_t address, port, tunnel;
+        } four[4];
+    } locals;
+    memset(&locals, 0xFF, sizeof locals);
+    locals.four[0].address = key.address[0];
+    locals.four[0].port = key.port;
+    locals.four[0].tunnel = 0;
+    static uint64_t filter[8192];
+    filter[(index[0] >> 6) & 8191] |= 1ull << (index[0] & 63);
+    if (bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "locals"), &zero, &locals, 0) ||
+        bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "filter"), &zero, filter, 0)) {
+        give_up("the short way", errno);
+    }
+
     // A socket that takes nothing: what the program would hand over is thrown away there.
     int nobody = socket(AF_XDP, SOCK_RAW, 0);
     if (nobody < 0 || bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "sockets"), &zero, &nobody, 0)) {

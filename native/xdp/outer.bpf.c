@@ -6,6 +6,7 @@
 #include <bpf/bpf_helpers.h>
 #include "hints.h"
 #include "frames.h"
+#include "nobodys.h"
 
 // What a chunk of 4 KiB holds behind the 256 bytes that the kernel keeps free and the 48 that we do (Arena.Headroom).
 #define LARGEST_FRAME 3792
@@ -182,6 +183,15 @@ static __always_inline int take(struct xdp_md *context, int bound)
 {
     void *data = (void *)(long)context->data;
     void *end = (void *)(long)context->data_end;
+    __u32 message = 0;
+    __u32 tunnel = nobodys(data, end, &message);
+    if (tunnel != NO_TUNNEL && end - data <= ORDINARY_FRAME && !is_generic()) {
+        struct control *switches = bpf_map_lookup_elem(&controls, &tunnel);
+        if (switches && (switches->flags & (CONTROL_DROP | CONTROL_COMPLETE)) == (CONTROL_DROP | CONTROL_COMPLETE)) {
+            return drop(DROP_INDEX, tunnel, message);
+        }
+    }
+
     if (exceeds(context, bpf_xdp_get_buff_len(context), LARGEST_FRAME)) {
         return XDP_PASS;
     }
@@ -235,7 +245,7 @@ static __always_inline int take(struct xdp_md *context, int bound)
     }
 
     // Behind the rows of workers, which the first tunnel has where it is alone, comes a row of each other tunnel.
-    __u32 tunnel = *row > WORKERS ? *row - WORKERS : 0;
+    tunnel = *row > WORKERS ? *row - WORKERS : 0;
     struct control *control = bpf_map_lookup_elem(&controls, &tunnel);
     __u32 flags = control ? control->flags : 0;
     if (flags & CONTROL_DROP) {

@@ -20,7 +20,8 @@ public static class SteeringBenchmark
     {
         ArgumentNullException.ThrowIfNull(output);
         using BpfObject loaded = BpfObject.Load(File.ReadAllBytes(file), "outer", 0, out int error) ?? throw new InvalidOperationException($"{file}: {Errno.Describe(error)}");
-        var map = new SessionMap(loaded.Map("sessions"));
+        using var filter = new IndexFilter(loaded.Map("filter"));
+        var map = new SessionMap(loaded.Map("sessions"), filter: filter);
         var answers = new SteeringAnswer[Sessions];
         SteeringOrder[] Orders(bool isRemoval) =>
         [

@@ -11,7 +11,8 @@ namespace TunnelBox.DataPath.Steering;
 /// <param name="map">The map's descriptor, owned by the caller.</param>
 /// <param name="name">What it is called.</param>
 /// <param name="tunnel">Which tunnel's indices it is about, of those that share the map.</param>
-public sealed class SessionMap(int map, string name = "map", int tunnel = 0) : ISteeringBackend
+/// <param name="filter">What tells the program quickly which indices the map cannot hold; null where it has no such thing.</param>
+public sealed class SessionMap(int map, string name = "map", int tunnel = 0, IndexFilter? filter = null) : ISteeringBackend
 {
     private const int Batch = 4096;
 
@@ -39,7 +40,15 @@ public sealed class SessionMap(int map, string name = "map", int tunnel = 0) : I
                 end++;
             }
 
-            Carry(orders[start..end]);
+            if (filter is null)
+            {
+                Carry(orders[start..end]);
+            }
+            else
+            {
+                Filtered(filter, orders[start..end]);
+            }
+
             start = end;
         }
     }
@@ -68,6 +77,31 @@ public sealed class SessionMap(int map, string name = "map", int tunnel = 0) : I
         _ = Dump(held);
         held.ForEach(each => BpfMap.Remove(map, new Key { Index = each.Rule.Match, Tunnel = (uint)tunnel }));
     }
+
+    // The filter knows an index before the map does: until then the program would drop its packets. Others that share both wait, for their indices
+    // must not be forgotten between the one and the other.
+    private void Filtered(IndexFilter filter, ReadOnlySpan<SteeringOrder> orders)
+    {
+        lock (filter.Gate)
+        {
+            if (orders[0].IsRemoval)
+            {
+                Carry(orders);
+                filter.Removed(orders.Length, Indices);
+                return;
+            }
+
+            foreach (SteeringOrder order in orders)
+            {
+                filter.Add(order.Rule.Match);
+            }
+
+            Carry(orders);
+        }
+    }
+
+    // Of every tunnel.
+    private bool Indices(Action<uint> each) => BpfMap.Each<Key, Session>(map, Batch, (key, _) => each(key.Index)) >= 0;
 
     // A run of orders of one kind. A batch ends at the first entry that fails; the rest is another batch.
     private void Carry(ReadOnlySpan<SteeringOrder> orders)

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using TunnelBox.DataPath.Steering;
 using TunnelBox.Linux.Libbpf;
 using TunnelBox.Protocol;
 
@@ -26,6 +27,7 @@ public sealed class OuterProgram : IDisposable
     private readonly int _sockets;
     private readonly int _largest;
     private readonly int _proven;
+    private readonly LocalAddresses _locals;
 
     private OuterProgram(XdpProgram program)
     {
@@ -37,6 +39,8 @@ public sealed class OuterProgram : IDisposable
         Sessions = program.Map("sessions");
         Controls = program.Map("controls");
         Drops = program.Map("drops");
+        Filter = new IndexFilter(program.Map("filter"));
+        _locals = new LocalAddresses(program.Map("locals"));
     }
 
     /// <summary>Gets why the program runs in the slower generic mode, or null when the driver runs it.</summary>
@@ -60,6 +64,9 @@ public sealed class OuterProgram : IDisposable
     /// <summary>Gets the descriptor of the map that counts drops.</summary>
     internal int Drops { get; }
 
+    /// <summary>Gets what the program asks first about an index.</summary>
+    internal IndexFilter Filter { get; }
+
     /// <summary>Loads the program and attaches it; another program that is there stays and is named.</summary>
     /// <param name="device">The device's name, for messages.</param>
     /// <param name="ifindex">The device's number in the calling thread's network namespace.</param>
@@ -79,7 +86,16 @@ public sealed class OuterProgram : IDisposable
     /// <param name="local">The address and port.</param>
     /// <param name="row">The row of sockets that they go to: 0 for a tunnel that is alone, or one of <see cref="RowOf"/>.</param>
     /// <returns>0, or −errno: E2BIG at 1,024 of them.</returns>
-    public int Listen(IPEndPoint local, uint row = 0) => BpfMap.Set(_listenOn, AddressKey.Of(local), row);
+    public int Listen(IPEndPoint local, uint row = 0)
+    {
+        int error = BpfMap.Set(_listenOn, AddressKey.Of(local), row);
+        if (error == 0 && Filter.IsThere)
+        {
+            _locals.Add(local, row > MostWorkers ? row - MostWorkers : 0);
+        }
+
+        return error;
+    }
 
     /// <summary>Tells which row of sockets a tunnel has that shares the program.</summary>
     /// <param name="tunnel">Its number, at most <see cref="MostTunnels"/> − 1.</param>
@@ -89,7 +105,11 @@ public sealed class OuterProgram : IDisposable
     /// <summary>Leaves datagrams to one local address and port to the kernel again.</summary>
     /// <param name="local">The address and port.</param>
     /// <returns>0, or −errno: ENOENT when they were never taken.</returns>
-    public int Forget(IPEndPoint local) => BpfMap.Remove(_listenOn, AddressKey.Of(local));
+    public int Forget(IPEndPoint local)
+    {
+        _locals.Remove(local);
+        return BpfMap.Remove(_listenOn, AddressKey.Of(local));
+    }
 
     /// <summary>Says how large frames may be that take several chunks; until then none is taken.</summary>
     /// <param name="frame">Bytes of the largest frame; 0 where the sockets take none.</param>
@@ -119,7 +139,11 @@ public sealed class OuterProgram : IDisposable
     public void Detach() => _program.Detach();
 
     /// <inheritdoc/>
-    public void Dispose() => _program.Dispose();
+    public void Dispose()
+    {
+        Filter.Dispose();
+        _program.Dispose();
+    }
 
     /// <summary>struct address_key of native/xdp/outer.bpf.c.</summary>
     [StructLayout(LayoutKind.Sequential)]

@@ -37,7 +37,7 @@ public sealed unsafe partial class XdpOuter
 
         int tunnel = _part?.Place ?? 0;
         _drop = new EarlyDrop(_program, tunnel);
-        var map = new SessionMap(_program.Sessions, tunnel: tunnel);
+        var map = new SessionMap(_program.Sessions, tunnel: tunnel, filter: _program.Filter);
         var ledger = new RuleLedger(map, (rule, state) => trace.SteeringChanged(map.Name, rule.Match, rule.Queue, rule.Worker, s_states[(int)state]));
         Rules = new SessionRules(ledger, _drop.SetComplete, owners);
         SteeringChoice = _part is null

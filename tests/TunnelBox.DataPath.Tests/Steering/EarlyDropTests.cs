@@ -29,7 +29,7 @@ public sealed class EarlyDropTests : IDisposable
     [Fact]
     public void Each_kind_is_dropped_by_its_name_and_nothing_else_is() => Inside((program, drop, counters) =>
     {
-        var map = new SessionMap(program.Sessions);
+        var map = new SessionMap(program.Sessions, filter: program.Filter);
         map.Submit([new SteeringOrder(1, new SteeringRule(Known, 5, SteeringRule.Any, SteeringRule.Any), IsRemoval: false)]);
         byte[] lying = Frame(Message(4, 64, Known));
         BinaryPrimitives.WriteUInt16BigEndian(lying.AsSpan(38), 200);
@@ -146,8 +146,8 @@ public sealed class EarlyDropTests : IDisposable
         CounterBlock others = _counters.AddBlock("second");
         Assert.Equal(0, program.Listen(IPEndPoint.Parse($"10.9.0.1:{XdpLab.Port + 1}"), OuterProgram.RowOf(Second)));
         Assert.Equal(0, program.BindRow(0, _socket, OuterProgram.RowOf(Second)));
-        var map = new SessionMap(program.Sessions);
-        var second = new SessionMap(program.Sessions, tunnel: Second);
+        var map = new SessionMap(program.Sessions, filter: program.Filter);
+        var second = new SessionMap(program.Sessions, tunnel: Second, filter: program.Filter);
         map.Submit([new SteeringOrder(1, new SteeringRule(Known, 5, SteeringRule.Any, SteeringRule.Any), IsRemoval: false)]);
         second.Submit([new SteeringOrder(1, new SteeringRule(Unknown, 6, SteeringRule.Any, SteeringRule.Any), IsRemoval: false)]);
         second.Submit([new SteeringOrder(2, new SteeringRule(7, 7, SteeringRule.Any, 3), IsRemoval: false)]);
