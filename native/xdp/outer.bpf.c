@@ -23,8 +23,11 @@
 // A queue or worker that does not matter.
 #define ANY 0xFFFF
 
-// 2^26 ns are 67 ms: long enough that the budget of one is not all rounding, short enough that a burst soon ends.
+// 2^26 ns are 67 ms: long enough that the budget of one is not all rounding, short enough that a flood is let through evenly.
 #define WINDOW_SHIFT 26
+
+// What was not used is kept, as much as a second's: ten thousand honest peers that come at once are no flood, and one that is let wait tries again only after 5 s.
+#define WINDOWS_KEPT 16
 
 enum drop {
     DROP_HEADER,
@@ -67,7 +70,7 @@ struct control {
 
 struct window {
     __u64 number;
-    __u64 initiations;
+    __s64 left;  // initiations that may pass; below zero by those that did not
 };
 
 struct count {
@@ -159,12 +162,16 @@ static __always_inline int over_budget(const struct address_key *source, __u32 t
 
     // Two processors may both begin a window: then a few more pass.
     __u64 number = now >> WINDOW_SHIFT;
-    if (window->number != number) {
+    __u64 begun = number - window->number;
+    if (begun) {
+        __s64 most = (__s64)control->budget * WINDOWS_KEPT;
+        __s64 left = window->left > 0 ? window->left : 0;
+        left = begun < WINDOWS_KEPT ? left + (__s64)(control->budget * begun) : most;
         window->number = number;
-        window->initiations = 0;
+        window->left = left < most ? left : most;
     }
 
-    return __sync_fetch_and_add(&window->initiations, 1) >= control->budget;
+    return __sync_fetch_and_add(&window->left, -1) <= 0;
 }
 
 // Global for the same reason as hints_skip.

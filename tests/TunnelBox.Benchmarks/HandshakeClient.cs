@@ -11,21 +11,23 @@ internal sealed class HandshakeClient : IDisposable
 {
     private readonly KeyArena _arena;
     private readonly Identity _identity;
-    private readonly Handshake _handshake;
+    private readonly PublicKey _responder;
+    private readonly Queue<(Handshake Handshake, byte[] Message)> _prepared = new();
     private readonly CookieJar _jar;
     private readonly SodiumRandom _random = new();
     private readonly Tai64nClock _clock = new(TimeProvider.System);
     private readonly Socket? _socket;
-    private readonly byte[] _message = new byte[InitiationMessage.Size];
     private readonly byte[] _answer = new byte[256];
     private readonly byte[] _confirmation = new byte[32];
-    private bool _prepared;
+    private Handshake _handshake;
+    private byte[] _message = new byte[InitiationMessage.Size];
     private long _began;
     private long _next;
 
     public HandshakeClient(KeyArena arena, int number, PublicKey responder, IPEndPoint? to, int addresses = int.MaxValue)
     {
         _arena = arena;
+        _responder = responder;
         _identity = new Identity(arena, KeyOf(number));
         _handshake = new Handshake(arena, responder);
         _jar = new CookieJar(responder);
@@ -42,21 +44,38 @@ internal sealed class HandshakeClient : IDisposable
 
     public bool HadCookie { get; private set; }
 
+    /// <summary>Gets how many initiations left.</summary>
+    public int Initiations { get; private set; }
+
+    /// <summary>Gets how many cookie replies came.</summary>
+    public int Cookies { get; private set; }
+
+    /// <summary>Gets whether its next initiation should leave now.</summary>
+    public bool IsDue => Took < 0 && Stopwatch.GetTimestamp() >= _next;
+
+    /// <summary>Gets the descriptor of its socket.</summary>
+    public int Descriptor => (int)_socket!.Handle;
+
     public void Write(byte[] message)
     {
-        if (!_handshake.CreateInitiation(_identity, _clock.Next(), (uint)Random.Shared.Next(), _random, message))
-        {
-            throw new InvalidOperationException("an initiation cannot be made");
-        }
-
+        Create(_handshake, message);
         _jar.AddMacs(message, Now());
     }
 
-    /// <summary>Makes the first message before its time.</summary>
-    public void Prepare()
+    /// <summary>
+    /// Makes the first messages before their time, each with an ephemeral key and a later time stamp of its own. The macs, of which the second
+    /// needs a cookie that is not there yet, are added when one is sent.
+    /// </summary>
+    /// <param name="messages">How many.</param>
+    public void Prepare(int messages)
     {
-        Write(_message);
-        _prepared = true;
+        for (int i = 0; i < messages; i++)
+        {
+            Handshake handshake = new(_arena, _responder);
+            byte[] message = new byte[InitiationMessage.Size];
+            Create(handshake, message);
+            _prepared.Enqueue((handshake, message));
+        }
     }
 
     public void Begin(double delay)
@@ -77,14 +96,10 @@ internal sealed class HandshakeClient : IDisposable
         long now = Stopwatch.GetTimestamp();
         if (now >= _next)
         {
-            if (!_prepared)
-            {
-                Write(_message);
-            }
-
-            _prepared = false;
+            Renew();
             HadCookie = _next == _began ? _message.AsSpan(InitiationMessage.Size - 16).ContainsAnyExcept((byte)0) : HadCookie;
             Send();
+            Initiations++;
             _next = now + (long)((5 + (Random.Shared.NextDouble() / 3)) * Stopwatch.Frequency);
         }
 
@@ -92,6 +107,7 @@ internal sealed class HandshakeClient : IDisposable
         {
             if (_answer[0] == 3)
             {
+                Cookies++;
                 _jar.ConsumeReply(_answer.AsSpan(0, length), Now());
             }
             else if (_answer[0] == 2 && length == ResponseMessage.Size && _handshake.ConsumeResponse(_identity, _answer.AsSpan(0, length)))
@@ -118,7 +134,33 @@ internal sealed class HandshakeClient : IDisposable
     {
         _socket?.Dispose();
         _handshake.Dispose();
+        while (_prepared.TryDequeue(out (Handshake Handshake, byte[] Message) unused))
+        {
+            unused.Handshake.Dispose();
+        }
+
         _identity.Dispose();
+    }
+
+    private void Create(Handshake handshake, byte[] message)
+    {
+        if (!handshake.CreateInitiation(_identity, _clock.Next(), (uint)Random.Shared.Next(), _random, message))
+        {
+            throw new InvalidOperationException("an initiation cannot be made");
+        }
+    }
+
+    private void Renew()
+    {
+        if (_prepared.TryDequeue(out (Handshake Handshake, byte[] Message) next))
+        {
+            _handshake.Dispose();
+            (_handshake, _message) = next;
+            _jar.AddMacs(_message, Now());
+            return;
+        }
+
+        Write(_message);
     }
 
     // The responder may use a session once something came in it: a keepalive, data without content.

@@ -16,7 +16,10 @@ namespace TunnelBox.DataPath.Steering;
 /// <param name="tunnel">Whose datagrams: a tunnel's number among those that share the program.</param>
 public sealed class EarlyDrop(OuterProgram program, int tunnel = 0) : ILoadWatch
 {
-    /// <summary>Initiations a second that get through under load without a proof: a worker answers each with a cookie, a few µs of work.</summary>
+    /// <summary>
+    /// Initiations a second that get through under load without a proof: a worker answers each with a cookie, a few µs of work. As many come
+    /// through at once after a second without any.
+    /// </summary>
     public const int Budget = 20_000;
 
     private const uint DropFlag = 1;
