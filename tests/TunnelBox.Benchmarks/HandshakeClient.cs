@@ -93,16 +93,7 @@ internal sealed class HandshakeClient : IDisposable
             return;
         }
 
-        long now = Stopwatch.GetTimestamp();
-        if (now >= _next)
-        {
-            Renew();
-            HadCookie = _next == _began ? _message.AsSpan(InitiationMessage.Size - 16).ContainsAnyExcept((byte)0) : HadCookie;
-            Send();
-            Initiations++;
-            _next = now + (long)((5 + (Random.Shared.NextDouble() / 3)) * Stopwatch.Frequency);
-        }
-
+        // What came is looked at first: a new message would make an answer to the last one worthless.
         while (Receive() is var length && length > 0)
         {
             if (_answer[0] == 3)
@@ -120,6 +111,16 @@ internal sealed class HandshakeClient : IDisposable
                     _arena.Return(session.ReceiveKey);
                 }
             }
+        }
+
+        long now = Stopwatch.GetTimestamp();
+        if (Took < 0 && now >= _next)
+        {
+            Renew();
+            HadCookie = _next == _began ? _message.AsSpan(InitiationMessage.Size - 16).ContainsAnyExcept((byte)0) : HadCookie;
+            Send();
+            Initiations++;
+            _next = now + (long)((5 + (Random.Shared.NextDouble() / 3)) * Stopwatch.Frequency);
         }
     }
 
