@@ -24,6 +24,9 @@ mutants: ## deliberate faults in a copy of TunnelBox, each of which the conforma
 .PHONY: fuzz
 fuzz: ## every fuzzer, MINUTES=n in all (1): a table and out/fuzz.json; SEED= and TARGET= repeat, INPUT= takes one input from a file
 	@.ci/fuzz
+.PHONY: fuzz-faults
+fuzz-faults: ## deliberate faults in a copy of TunnelBox, each of which its fuzzer must find within SECONDS_EACH (60): out/fuzz-faults.md
+	@.ci/fuzz-faults
 bench: bench-tunnel bench-tunnelctl bench-crypto bench-visibility bench-xdp bench-steering ## every bench-* target
 bench-tunnel: ## our tunnel against wireguard-go, as a table and out/bench-tunnel.json (QUICK=1: a short look)
 	@interop/bench/tunnel

@@ -1,7 +1,14 @@
+using TunnelBox.Linux.Processes;
+
 namespace TunnelBox.Tunnelctl;
 
 /// <summary>The entry point.</summary>
 internal static class Program
 {
-    private static int Main(string[] arguments) => (int)CommandLine.Run(arguments);
+    private static int Main(string[] arguments)
+    {
+        // Many verbs hold keys for a moment.
+        _ = ProcessLimits.ForbidDump();
+        return (int)CommandLine.Run(arguments);
+    }
 }

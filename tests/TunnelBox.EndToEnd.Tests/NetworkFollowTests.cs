@@ -73,13 +73,17 @@ public class NetworkFollowTests(ITestOutputHelper output) : EndToEndTest(output)
         Task<DatagramCount> there = Transfer.UdpAsync(Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, Count, Rate, Size);
         Task<DatagramCount> back = Transfer.UdpAsync(Lab, pair.Second.Inner, pair.First.Inner, TunnelPair.First4, Count, Rate, Size);
         await Task.Delay(500, Lab.Deadline);
+        double slowAge = await ResolvedAgeAsync(pair.First, 1);
         long start = Stopwatch.GetTimestamp();
         await pair.First.Space.IpAsync($"address add 10.77.0.200/24 dev {pair.FirstLink}");
         await Eventually.TrueWithinAsync(
             TimeSpan.FromSeconds(5), async () => await ResolvedAgeAsync(pair.First, 0) < Stopwatch.GetElapsedTime(start).TotalSeconds, "the other name was not resolved");
         (await there).Expect(0);
         (await back).Expect(0);
-        Assert.True(await ResolvedAgeAsync(pair.First, 1) > Stopwatch.GetElapsedTime(start).TotalSeconds, "the slow name was resolved, so nothing hung");
+
+        // The time until the question is asked alone: an answer may take long to come, and its age is that of when it was made.
+        double since = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        Assert.True(await ResolvedAgeAsync(pair.First, 1) >= slowAge + since, "the slow name was resolved, so nothing hung");
         string[] threads = Directory.GetDirectories($"/proc/{pair.First.Daemon.Id}/task");
         Assert.Contains(threads, thread => File.ReadAllText(Path.Combine(thread, "comm")).Trim() == "tb-resolver");
     }

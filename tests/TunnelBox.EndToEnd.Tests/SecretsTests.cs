@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using TunnelBox.EndToEnd.Tests.Harness;
@@ -127,6 +129,120 @@ public class SecretsTests(ITestOutputHelper output) : EndToEndTest(output)
         Assert.DoesNotContain(Directory.GetFiles("/", "core*"), file => File.GetLastWriteTimeUtc(file) >= started);
         NotIn(ended.Error + ended.Output, [Convert.FromBase64String(end.Keys.Private)], "the log");
     }
+
+    [Fact]
+    public async Task A_crash_of_tunnelctl_leaves_no_dump_either()
+    {
+        TunnelEnd end = await TunnelEnd.StartAsync(Lab, await Lab.NamespaceAsync());
+        await end.UpAsync(Port, 1420, "10.34.0.1/24");
+        string folder = Directory.CreateDirectory(Lab.WriteFile("dumps", string.Empty) + ".d").FullName;
+        RunningProcess waiting = await end.Space.StartAsync(["sh", "-c", $"cd {folder}; ulimit -c unlimited; exec {TunnelProgram.Tunnelctl} monitor {end.Interface}"]);
+        await waiting.WaitForOutputAsync("watching", Lab.Deadline);
+        Assert.Contains("tunnelctl", File.ReadAllText($"/proc/{waiting.Id}/comm"), StringComparison.Ordinal);
+        string[] read = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-all", "--", "sh", "-c"];
+        CommandResult reading = await end.Space.TryAsync([.. read, $"head -c 1 /proc/{waiting.Id}/mem"]);
+        Assert.Contains("ermission denied", reading.Error, StringComparison.Ordinal);
+
+        // Of any other program it may be read, as far as that: the first page is nobody's.
+        RunningProcess other = await end.Space.StartAsync(["sleep", "60"]);
+        Assert.DoesNotContain("ermission denied", (await end.Space.TryAsync([.. read, $"head -c 1 /proc/{other.Id}/mem"])).Error, StringComparison.Ordinal);
+        await other.SignalAsync("KILL");
+
+        await waiting.SignalAsync("SYS");
+        Assert.NotEqual(0, (await waiting.WaitAsync(Lab.Deadline)).ExitCode);
+        Assert.Empty(Directory.GetFiles(folder));
+    }
+
+    [Fact]
+    public async Task Nobody_who_watches_a_handshake_is_told_a_secret()
+    {
+        TunnelEnd end = await TunnelEnd.StartAsync(Lab, await Lab.NamespaceAsync());
+        await end.UpAsync(Port, 1420, "10.35.0.1/24");
+        using var peer = new PlayedPeer(end.Space, end.Keys.Public, Port);
+        await AddAsync(end, peer, "10.35.0.2/32");
+        string captured = Lab.WriteFile("captured", string.Empty) + ".pcapng";
+        RunningProcess[] watchers =
+        [
+            await end.Space.StartAsync([TunnelProgram.Tunnelctl, "trace", end.Interface]),
+            await end.Space.StartAsync([TunnelProgram.Tunnelctl, "trace", end.Interface, "--json"]),
+            await end.Space.StartAsync([TunnelProgram.Tunnelctl, "capture", end.Interface, captured, "--both"]),
+            await end.Space.StartAsync([TunnelProgram.Tunnelctl, "monitor", end.Interface]),
+            await RunningProcess.StartAsync(["bpftrace", "-p", $"{end.Daemon.Id}", "-e", ProbesInFull], null),
+        ];
+        foreach ((RunningProcess watcher, string sign) in watchers.Zip((string[])["tracing", "tracing", "capturing", "watching", "Attaching"]))
+        {
+            await watcher.WaitForOutputAsync(sign, Lab.Deadline);
+        }
+
+        // bpftrace says so before it has done it.
+        await Task.Delay(TimeSpan.FromSeconds(3), Lab.Deadline);
+        PlayedSession one = peer.Shake();
+        await Task.Delay(100, Lab.Deadline);
+        PlayedSession two = peer.Shake();
+        await end.Space.TryAsync(["ping", "-c", "2", "-i", "0.2", "-W", "1", "10.35.0.2"]);
+        await Task.Delay(TimeSpan.FromSeconds(1.5), Lab.Deadline);
+        byte[][] secrets =
+        [
+            Convert.FromBase64String(end.Keys.Private), peer.Preshared, one.PeerSends, one.DaemonSends, two.PeerSends, two.DaemonSends, .. one.Passing.Values, .. two.Passing.Values,
+        ];
+        List<string> told = [];
+        foreach (RunningProcess watcher in watchers)
+        {
+            await watcher.SignalAsync("INT");
+            CommandResult ended = await watcher.WaitAsync(Lab.Deadline);
+            told.Add(ended.Output + ended.Error);
+        }
+
+        // A watcher that saw no handshake has shown nothing.
+        Assert.Contains("handshake initiation", told[0], StringComparison.Ordinal);
+        Assert.Contains(peer.Public, told[1], StringComparison.Ordinal);
+        told[2] += Encoding.Latin1.GetString(await File.ReadAllBytesAsync(captured));
+        byte[] initiation = [1, 0, 0, 0, 1, 0, 0, 0];
+        Assert.Contains(Encoding.Latin1.GetString(initiation), told[2], StringComparison.Ordinal);
+        Assert.Contains(peer.Public, told[3], StringComparison.Ordinal);
+        Assert.All(["handshake_receive ", "handshake_send ", "session_new ", "packet_out "], probe => Assert.Contains(probe + end.Interface, told[4], StringComparison.Ordinal));
+        foreach ((string text, string where) in told.Zip((string[])["trace", "trace --json", "capture", "monitor", "the probes"]))
+        {
+            NotIn(text, secrets, where);
+        }
+
+        // A probe's number may be eight bytes of a secret, either way round.
+        Assert.All(secrets.SelectMany(EightBytes), eight => Assert.DoesNotContain(eight, told[4], StringComparison.Ordinal));
+    }
+
+    // Every argument of the probes that handshakes and packets pass, and what those that point somewhere point to.
+    private static string ProbesInFull
+    {
+        get
+        {
+            string library = Path.Combine(TunnelProgram.Root, "out", "libtunnelbox-probes.so");
+            var script = new StringBuilder();
+            foreach ((string probe, string format, string arguments) in ((string, string, string)[])
+            [
+                ("handshake_send", "%lx %lx %lx %lx", "arg1, arg2, arg3, arg4"),
+                ("handshake_receive", "%lx %lx %r %lx", "arg1, arg2, buf(arg3, 32), arg4"),
+                ("handshake_complete", "%lx %lx %lx", "arg1, arg2, arg3"),
+                ("session_new", "%lx %lx %lx %lx", "arg1, arg2, arg3, arg4"),
+                ("session_expire", "%lx %lx %lx %lx", "arg1, arg2, arg3, arg4"),
+                ("endpoint_change", "%lx %r", "arg1, buf(arg2, 32)"),
+                ("rekey", "%lx %lx %lx", "arg1, arg2, arg3"),
+                ("packet_in", "%lx %lx %lx %lx %r", "arg1, arg2, arg3, arg4, buf(arg5, 40)"),
+                ("packet_out", "%lx %lx %lx %lx %r", "arg1, arg2, arg3, arg4, buf(arg5, 40)"),
+                ("packet_drop", "%lx %r %lx %lx %lx", "arg1, buf(arg2, 32), arg3, arg4, arg5"),
+            ])
+            {
+                script.Append(CultureInfo.InvariantCulture, $"usdt:{library}:tunnelbox:{probe} {{ printf(\"{probe} %s {format}\\n\", str(arg0), {arguments}); }}\n");
+            }
+
+            return script.ToString();
+        }
+    }
+
+    private static IEnumerable<string> EightBytes(byte[] secret) => Enumerable.Range(0, secret.Length - 7).SelectMany(at => new[]
+    {
+        BinaryPrimitives.ReadUInt64LittleEndian(secret.AsSpan(at)).ToString("x", CultureInfo.InvariantCulture),
+        BinaryPrimitives.ReadUInt64BigEndian(secret.AsSpan(at)).ToString("x", CultureInfo.InvariantCulture),
+    });
 
     private static string Peer(string key, string preshared, int host) => $"[Peer]\nPublicKey = {key}\nPresharedKey = {preshared}\nAllowedIPs = 10.32.0.{host}/32\n";
 

@@ -8,10 +8,10 @@ namespace TunnelBox.Fuzz;
 /// <param name="seed">Gives the same inputs again.</param>
 /// <param name="folder">Where found inputs are written.</param>
 /// <param name="say">Told what happens.</param>
-internal sealed class FuzzRun(FuzzTarget target, Coverage coverage, int seed, string folder, Action<string> say)
+/// <param name="most">How many different finds end the run.</param>
+internal sealed class FuzzRun(FuzzTarget target, Coverage coverage, int seed, string folder, Action<string> say, int most = 5)
 {
     private const int PoolSize = 1024;
-    private const int MostFinds = 5;
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
 
     private readonly List<byte[]> _pool = [];
@@ -38,7 +38,7 @@ internal sealed class FuzzRun(FuzzTarget target, Coverage coverage, int seed, st
         }
 
         var random = new Random(seed);
-        while (_finds.Count < MostFinds && Stopwatch.GetElapsedTime(start).TotalSeconds < seconds)
+        while (_finds.Count < most && Stopwatch.GetElapsedTime(start).TotalSeconds < seconds)
         {
             _processor = Environment.CpuUsage.TotalTime;
             for (int i = 0; i < 16; i++)

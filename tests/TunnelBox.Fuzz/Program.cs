@@ -29,7 +29,9 @@ switch (args)
         Coverage.Instrument(folder);
         return 0;
     case ["run", var name, var seconds, var seed, var folder] when targets.ContainsKey(name):
-        return Run(name, double.Parse(seconds, CultureInfo.InvariantCulture), int.Parse(seed, CultureInfo.InvariantCulture), folder);
+        return Run(name, double.Parse(seconds, CultureInfo.InvariantCulture), int.Parse(seed, CultureInfo.InvariantCulture), folder, 5);
+    case ["once", var name, var seconds, var seed, var folder] when targets.ContainsKey(name):
+        return Run(name, double.Parse(seconds, CultureInfo.InvariantCulture), int.Parse(seed, CultureInfo.InvariantCulture), folder, 1);
     case ["distil", var name, var seconds, var folder] when targets.ContainsKey(name):
         Distil(name, double.Parse(seconds, CultureInfo.InvariantCulture), folder);
         return 0;
@@ -44,11 +46,11 @@ switch (args)
     case ["report", var folder, var file, .. var names]:
         return FuzzReport.Join(folder, file, names.Length > 0 ? names : [.. targets.Keys], Console.Out) ? 0 : 1;
     default:
-        Console.Error.WriteLine("Usage: list | instrument FOLDER | run TARGET SECONDS SEED FOLDER | distil TARGET SECONDS FOLDER | again TARGET FILE | report FOLDER FILE [TARGET...]");
+        Console.Error.WriteLine("Usage: list | instrument FOLDER | run|once TARGET SECONDS SEED FOLDER | distil TARGET SECONDS FOLDER | again TARGET FILE | report FOLDER FILE [TARGET...]");
         return 2;
 }
 
-int Run(string name, double seconds, int seed, string folder)
+int Run(string name, double seconds, int seed, string folder, int most)
 {
     // What the product itself prints, as a command line's answer, is nobody's business here.
     using var said = new StreamWriter(Path.Combine(folder, name + ".log")) { AutoFlush = true };
@@ -57,7 +59,7 @@ int Run(string name, double seconds, int seed, string folder)
     said.WriteLine($"{name}: SEED={seed}, {inputs.Length} inputs of the corpus");
     var coverage = new Coverage();
     using FuzzTarget target = targets[name]();
-    FuzzResult result = new FuzzRun(target, coverage, seed, folder, said.WriteLine).Run(inputs, seconds);
+    FuzzResult result = new FuzzRun(target, coverage, seed, folder, said.WriteLine, most).Run(inputs, seconds);
     FuzzReport.Write(result, Path.Combine(folder, name + ".json"));
     said.WriteLine($"{name}: {result.Inputs} inputs, {result.CpuSeconds:F1} s of processor time, {result.Branches} branches, {result.Finds.Count} finds");
     return result.Finds.Count == 0 ? 0 : 1;

@@ -13,7 +13,7 @@ public static unsafe class ProcessLimits
     /// <returns>Whether both worked.</returns>
     public static bool DisableCoreDumps()
     {
-        bool forbidden = LibC.prctl(Definitions.PR_SET_DUMPABLE, 0, 0) == 0;
+        bool forbidden = ForbidDump();
         ProcessLibc.ResourceLimit limit;
         if (ProcessLibc.GetResourceLimit(ProcessLibc.RLIMIT_CORE, &limit) < 0)
         {
@@ -24,6 +24,10 @@ public static unsafe class ProcessLimits
         limit.Soft = limit.Hard;
         return ProcessLibc.SetResourceLimit(ProcessLibc.RLIMIT_CORE, &limit) == 0 && forbidden;
     }
+
+    /// <summary>Forbids a dump of this program alone: what it starts, such as a hook of somebody's, keeps its limit and may be dumped.</summary>
+    /// <returns>Whether it worked.</returns>
+    public static bool ForbidDump() => LibC.prctl(Definitions.PR_SET_DUMPABLE, 0, 0) == 0;
 
     /// <summary>Sets which permissions new files never get.</summary>
     /// <param name="mask">The mask.</param>

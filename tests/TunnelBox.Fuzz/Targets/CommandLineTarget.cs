@@ -93,10 +93,45 @@ internal sealed class CommandLineTarget() : TextTarget((byte)' ')
             return 40;
         }
 
+        IsAsRead(words, change);
         string[] before = Words(change);
         string[] after = Words(SetCommand.Parse(before, s_sources, []));
         FuzzFind.Unless(before.SequenceEqual(after), $"A change means the same when it is written out.\n{string.Join(' ', before)}\n{string.Join(' ', after)}");
         return 41 + Math.Min(change.Peers.Count, 3);
+    }
+
+    // A slow reading of the words that take no value, and of signs: what is dropped when they are read is dropped again when they are written.
+    private static void IsAsRead(string[] words, DeviceChange change)
+    {
+        List<(bool Remove, bool UpdateOnly, bool? Replace)> peers = [];
+        for (int i = 0; i < words.Length; i++)
+        {
+            switch (words[i])
+            {
+                case "peer":
+                    peers.Add(default);
+                    i++;
+                    break;
+                case "remove":
+                    peers[^1] = peers[^1] with { Remove = true };
+                    break;
+                case "update-only":
+                    peers[^1] = peers[^1] with { UpdateOnly = true };
+                    break;
+                case "allowed-ips":
+                    IEnumerable<string> entries = string.Concat(words[++i].Where(c => !char.IsWhiteSpace(c))).Split(',');
+                    peers[^1] = peers[^1] with { Replace = !entries.Any(entry => entry.StartsWith('+') || entry.StartsWith('-')) };
+                    break;
+                default:
+                    i++;
+                    break;
+            }
+        }
+
+        FuzzFind.Unless(peers.Count == change.Peers.Count, $"There are {peers.Count} peers, not {change.Peers.Count}.");
+        FuzzFind.Unless(
+            peers.Zip(change.Peers).All(both => both.First.Remove == both.Second.Remove && both.First.UpdateOnly == both.Second.UpdateOnly && (both.First.Replace ?? both.Second.ReplaceAllowedIps) == both.Second.ReplaceAllowedIps),
+            "Each peer is removed, only updated, and has its allowed IPs replaced where the words say so.");
     }
 
     private static string[] Words(DeviceChange change)

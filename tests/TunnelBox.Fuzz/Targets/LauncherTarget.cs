@@ -22,8 +22,8 @@ internal sealed class LauncherTarget() : TextTarget((byte)' ')
     /// <inheritdoc/>
     public override int Run(byte[] input)
     {
-        // Without --check it would become a program and restrict itself; that it does so is tested elsewhere, and a sanitizer's own calls are not allowed then.
-        string[] words = [.. Encoding.UTF8.GetString(input).Replace("\0", string.Empty, StringComparison.Ordinal).Split(' '), "--check"];
+        // Without the --check in front of them it would become a program and restrict itself; that it does so is tested elsewhere, and a sanitizer's own calls are not allowed then.
+        string[] words = [.. Encoding.UTF8.GetString(input).Replace("\0", string.Empty, StringComparison.Ordinal).Split(' ')];
         ProcessStartInfo start = new(s_path) { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
         foreach (string word in words.Take(200))
         {
