@@ -118,7 +118,15 @@ internal sealed class SanitizedProgram : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _process.StandardInput.Close();
+        try
+        {
+            _process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // A program that a sanitizer has ended does not read what was still to come.
+        }
+
         _process.WaitForExit(2000);
         _process.Dispose();
     }
