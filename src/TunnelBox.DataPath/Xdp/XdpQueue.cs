@@ -133,7 +133,19 @@ internal sealed unsafe partial class XdpQueue : IDisposable
     /// <summary>Reads where all frames are; from any thread, so only nearly right while frames move.</summary>
     /// <param name="worker">The worker that the queue is of.</param>
     /// <returns>The places.</returns>
-    public XdpQueueState Read(int worker) => _pool is not null ? ReadShared(_pool, worker) : new(
+    public XdpQueueState Read(int worker)
+    {
+        // One that moved from a place not yet read to one read before is in none of them, as if it were away; one that moved the other way is in two, and looked for again.
+        XdpQueueState state = ReadOnce(worker);
+        for (int again = 0; again < 16 && state.InPlaces > state.Total; again++)
+        {
+            state = ReadOnce(worker);
+        }
+
+        return state;
+    }
+
+    private XdpQueueState ReadOnce(int worker) => _pool is not null ? ReadShared(_pool, worker) : new(
         (int)_socket.Queue,
         _socket.Mode,
         worker,

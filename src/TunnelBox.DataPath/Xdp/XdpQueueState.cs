@@ -20,7 +20,10 @@ public readonly record struct XdpQueueState(
     int Queue, XdpMode Mode, int Worker, int Total, int Free, int Held, int Fill, int Received, int Transmit, int Completed)
 {
     /// <summary>Gets the frames that the kernel or the card is working on; 0 in copy mode when the device is idle, and never less.</summary>
-    public int Away => Math.Max(Total - Free - Held - Fill - Received - Transmit - Completed, 0);
+    public int Away => Math.Max(Total - InPlaces, 0);
+
+    /// <summary>Gets the frames that are in one of our places.</summary>
+    internal int InPlaces => Free + Held + Fill + Received + Transmit + Completed;
 
     /// <summary>Gets why the mode is no better one, a sentence's end; null where it is the best.</summary>
     public string? ModeReason { get; init; }
