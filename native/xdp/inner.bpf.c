@@ -1,6 +1,6 @@
 // The inner side of the AF_XDP path, on a device of a local network: takes whole IPv4 and IPv6 packets that are sent to this
-// device and go to a peer of the tunnel to the socket of the queue they came in on. Everything else, and what no socket is
-// bound for, goes to the kernel untouched: ARP, neighbour discovery, multicast, broadcast, tagged frames, options, packets for
+// device and go to a peer of the tunnel to a socket of the queue they came in on: the queue's own, or that of the worker whose the
+// flow is. Everything else, and what no socket is bound for, goes to the kernel untouched: ARP, neighbour discovery, multicast, broadcast, tagged frames, options, packets for
 // this machine or in its name, and what the kernel is to break up. Built by native/xdp/build.
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
@@ -11,6 +11,8 @@
 #define DO_NOT_FRAGMENT 0x4000
 // What a chunk of 4 KiB holds behind the 304 bytes that stay free, less 32 for what sealing appends.
 #define LARGEST_FRAME 3760
+#define QUEUES 64   // of a device; what others take is the kernel's
+#define WORKERS 64  // of a tunnel
 #define KERNEL 0
 #define TUNNEL 1
 
@@ -71,13 +73,21 @@ struct {
     __type(value, __u32);
 } own6 SEC(".maps");
 
-// One socket a receive queue.
+// In the first row the socket of the worker whose the receive queue is; in the row of each worker's number its socket on that queue.
 struct {
     __uint(type, BPF_MAP_TYPE_XSKMAP);
-    __uint(max_entries, 256);
+    __uint(max_entries, QUEUES * (1 + WORKERS));
     __type(key, __u32);
     __type(value, __u32);
 } sockets SEC(".maps");
+
+// Over how many workers flows are spread by their hash; 0 where each queue's worker has all that comes in by it.
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u32);
+} spread SEC(".maps");
 
 // RFC 1812, section 5.3.7: this network, loopback and multicast are no sources; nor destinations, nor is link-local.
 static __always_inline int is_routed4(__be32 address)
@@ -155,6 +165,18 @@ static __always_inline int is_merged_datagram(struct xdp_md *context, const stru
     return (void *)(udp + 1) <= end && is_unfinished(addresses6(ip), udp);
 }
 
+// Whether the sender will be told that this packet goes no farther. That takes a worker with a queue to transmit on: the one whose the receive queue is.
+static __always_inline int is_answered(void *network, void *end, __u8 version, __u16 mtu)
+{
+    struct ipv4 *four = network;
+    if (version == 4) {
+        return (void *)(four + 1) > end || four->ttl <= 1 || bpf_ntohs(four->length) > mtu;
+    }
+
+    struct ipv6 *six = network;
+    return (void *)(six + 1) > end || six->hop_limit <= 1 || sizeof(*six) + bpf_ntohs(six->length) > mtu;
+}
+
 // Global for the same reason as hints_skip.
 __attribute__((noinline)) int dissect_frame(struct xdp_md *context, struct hints *hints)
 {
@@ -201,13 +223,25 @@ static __always_inline int take(struct xdp_md *context, int bound)
         return XDP_PASS;
     }
 
+    __u32 slot = context->rx_queue_index;
+    if (slot >= QUEUES) {
+        return XDP_PASS;
+    }
+
+    int answered = is_answered(network, end, hints.version, gateway->mtu);
+
     hints_complete(context, &hints, bound);
 
     // Without room for them the frame goes alone, and its reader looks for itself.
     hints_write(context, &hints);
 
+    __u32 *workers = bpf_map_lookup_elem(&spread, &zero);
+    if (workers && *workers && *workers <= WORKERS && !answered) {
+        slot += (1 + hints.hash % *workers) * QUEUES;
+    }
+
     // No socket on this queue: the flags are the verdict.
-    return bpf_redirect_map(&sockets, context->rx_queue_index, XDP_PASS);
+    return bpf_redirect_map(&sockets, slot, XDP_PASS);
 }
 
 // For any device and mode.

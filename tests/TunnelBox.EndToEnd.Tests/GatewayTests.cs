@@ -91,6 +91,34 @@ public class GatewayTests(ITestOutputHelper output) : EndToEndTest(output, 120)
     }
 
     [Fact]
+    public async Task Workers_share_the_flows_that_come_in_by_one_queue()
+    {
+        const int Workers = 3;
+        GatewaySite site = await GatewaySite.BuildAsync(Lab, new GatewayOptions { Workers = Workers });
+        await site.ExpectPortAsync(site.LanA);
+        await Ping.UntilAnsweredAsync(site.HostA, HostB4, TimeSpan.FromSeconds(5));
+        await Ping.UntilAnsweredAsync(site.HostA, HostB6, TimeSpan.FromSeconds(5));
+        Dictionary<string, long> before = await XdpSide.StatAsync(site.A);
+        (await Transfer.UdpAsync(Lab, site.HostA, site.HostB, HostB4, Count, Rate, 1392)).Expect(0);
+        (await Transfer.UdpAsync(Lab, site.HostB, site.HostA, HostA6, Count, Rate, 33)).Expect(0);
+        await Transfer.ExpectTcpAsync(Lab, site.HostA, site.HostB, HostB4, 8 << 20);
+        await Transfer.ExpectTcpAsync(Lab, site.HostB, site.HostA, HostA6, 8 << 20);
+        Iperf3Result many = await Iperf3.RunAsync(Lab, site.HostA, site.HostB, HostB4, "-t 1 -P 24");
+        Assert.InRange(many.ReceivedBytes, 1 << 20, long.MaxValue);
+        Dictionary<string, long> after = await XdpSide.StatAsync(site.A);
+        for (int worker = 0; worker < Workers; worker++)
+        {
+            string name = $"tb-worker-{worker}.InnerReceivedPackets";
+            Assert.True(after.GetValueOrDefault(name) - before.GetValueOrDefault(name) > 20, $"{name}: {after.GetValueOrDefault(name)}");
+        }
+
+        // The sender is told, whichever worker the flow's is.
+        await ExpectWordAsync(site.HostA, $"-t 1 {HostB4}", $"From {GateA4} icmp_seq=1 Time to live exceeded");
+        await ExpectWordAsync(site.HostA, $"-M do -s 1472 {HostB4}", $"mtu = {Mtu}");
+        await XdpSide.ExpectFramesHomeAsync(site.A, inner: true);
+    }
+
+    [Fact]
     public async Task A_narrower_network_behind_the_other_end_is_told_of()
     {
         GatewaySite site = await BuildAsync("xdp");

@@ -9,27 +9,23 @@ namespace TunnelBox.DataPath.Xdp;
 /// program takes is routed into the tunnel; what comes out of the tunnel leaves by the device, or by the TUN device where only the
 /// kernel can send it: to this machine, to other networks, to a neighbour not yet resolved, or in fragments.
 /// </summary>
-internal sealed unsafe class GatewayPort : IPort
+internal sealed unsafe partial class GatewayPort : IPort
 {
     /// <summary>A busy XDP queue must not starve the TUN device, and asking it costs a system call.</summary>
     private const int TunEvery = 16;
 
     private const int CacheSize = 256;
-    private const int Answers = 16;
-    private const int AnswerSize = (Burst.Headroom + IcmpErrors.Largest + Burst.Tailroom + 63) & ~63;
 
     private readonly IPort _tun;
     private readonly XdpQueue[] _queues;
+    private readonly XdpGuest[] _guests;
+    private readonly WakeEvent? _returned;
     private readonly XdpQueue? _transmit;
     private readonly LanView _lan;
     private readonly string _name;
     private readonly bool _finishesChecksums;
-    private readonly IcmpErrors _errors = new();
     private readonly CachedWay[] _cache = new CachedWay[CacheSize];
-    private readonly NativeRegion _answers = new(Answers * AnswerSize);
-    private readonly int[] _answerLengths = new int[Answers];
     private LanTables _tables;
-    private int _answerCount;
     private int _turn;
 
     /// <summary>Makes a port; only its own memory is owned.</summary>
@@ -38,8 +34,12 @@ internal sealed unsafe class GatewayPort : IPort
     /// <param name="lan">Where packets go.</param>
     /// <param name="name">What it is called beside the TUN device, such as <c>xdp eth1 copy</c>.</param>
     /// <param name="finishesChecksums">Whether the device is virtual, so that its neighbours leave checksums unfinished.</param>
-    public GatewayPort(IPort tun, XdpQueue[] queues, LanView lan, string name, bool finishesChecksums)
+    /// <param name="guests">The worker's sockets on other workers' queues.</param>
+    /// <param name="returned">Set when other workers have given back many frames of this one's queues.</param>
+    public GatewayPort(IPort tun, XdpQueue[] queues, LanView lan, string name, bool finishesChecksums, XdpGuest[]? guests = null, WakeEvent? returned = null)
     {
+        _guests = guests ?? [];
+        _returned = returned;
         _tun = tun;
         _queues = queues;
         _transmit = queues.Length > 0 ? queues[0] : null;
@@ -50,7 +50,7 @@ internal sealed unsafe class GatewayPort : IPort
     }
 
     /// <inheritdoc/>
-    public string Description => _transmit is null ? _tun.Description : $"{_name}, {_tun.Description}";
+    public string Description => _transmit is null && _guests.Length == 0 ? _tun.Description : $"{_name}, {_tun.Description}";
 
     /// <inheritdoc/>
     public bool Gone => _tun.Gone;
@@ -63,6 +63,14 @@ internal sealed unsafe class GatewayPort : IPort
             foreach (XdpQueue queue in _queues)
             {
                 if (queue.MoreWaiting)
+                {
+                    return true;
+                }
+            }
+
+            foreach (XdpGuest guest in _guests)
+            {
+                if (guest.MoreWaiting)
                 {
                     return true;
                 }
@@ -84,6 +92,16 @@ internal sealed unsafe class GatewayPort : IPort
             descriptors[count++] = queue.Socket.Descriptor;
         }
 
+        foreach (XdpGuest guest in _guests)
+        {
+            descriptors[count++] = guest.Socket.Descriptor;
+        }
+
+        if (_returned is not null)
+        {
+            descriptors[count++] = _returned.Descriptor;
+        }
+
         return count;
     }
 
@@ -94,18 +112,34 @@ internal sealed unsafe class GatewayPort : IPort
         int before = burst.Count;
         Refresh();
         TakeAnswers(burst);
-        bool answered = false;
-        int first = _queues.Length > 1 ? (_turn & 0xFFFF) % _queues.Length : 0;
-        for (int i = 0; i < _queues.Length; i++)
+        if (_returned is { IsSet: true })
         {
-            XdpQueue queue = _queues[(first + i) % _queues.Length];
-            queue.Recycle();
+            _returned.Reset();
+        }
+
+        bool answered = false;
+        int sockets = _queues.Length + _guests.Length;
+        int at = sockets > 1 ? (_turn & 0xFFFF) % sockets : 0;
+        for (int i = 0; i < sockets; i++)
+        {
             int index = burst.Count;
-            queue.ReceiveFrames(burst);
+            if (at < _queues.Length)
+            {
+                _queues[at].Recycle();
+                _queues[at].ReceiveFrames(burst);
+            }
+            else
+            {
+                _guests[at - _queues.Length].Recycle();
+                _guests[at - _queues.Length].ReceiveFrames(burst);
+            }
+
             for (; index < burst.Count; index++)
             {
                 Inward(burst, index, ref answered);
             }
+
+            at = at + 1 == sockets ? 0 : at + 1;
         }
 
         if (answered)
@@ -299,56 +333,6 @@ internal sealed unsafe class GatewayPort : IPort
         mtu = cached.Mtu;
         return cached.Neighbour;
     }
-
-    // Back to where the frame came from, by the device it came from.
-    private bool AnswerSender(byte* frame, byte* packet, int length, int mtu)
-    {
-        XdpQueue queue = _transmit!;
-        byte* to = queue.Take(out ulong chunk);
-        if (to is null)
-        {
-            queue.Reclaim();
-            return false;
-        }
-
-        int size = _errors.Write(to, packet, length, _tables.LanSource, mtu);
-        if (size == 0)
-        {
-            queue.PutBack(chunk);
-            return false;
-        }
-
-        LanPacket.WriteEthernet(to - FrameReader.EthernetSize, LanPacket.Sender(frame), _tables.Mac, packet[0] >> 4 == 6);
-        queue.Add(chunk, FrameReader.EthernetSize, size);
-        return true;
-    }
-
-    // Into the tunnel with the next packets from the local network.
-    private void AnswerTunnel(byte* packet, int length, int mtu)
-    {
-        if (_answerCount < Answers)
-        {
-            int size = _errors.Write(Answer(_answerCount), packet, length, _tables.TunnelSource, mtu);
-            if (size > 0)
-            {
-                _answerLengths[_answerCount++] = size;
-            }
-        }
-    }
-
-    private void TakeAnswers(Burst burst)
-    {
-        for (int i = 0; i < _answerCount && burst.Count < Burst.Capacity; i++)
-        {
-            int index = burst.Count++;
-            burst.Data[index] = (nint)Answer(i);
-            burst.Length[index] = _answerLengths[i];
-        }
-
-        _answerCount = 0;
-    }
-
-    private byte* Answer(int index) => _answers.Address + (index * AnswerSize) + Burst.Headroom;
 
     private struct CachedWay
     {

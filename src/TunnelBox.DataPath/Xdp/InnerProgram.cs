@@ -22,6 +22,9 @@ internal enum PrefixOwner : uint
 /// </summary>
 internal sealed class InnerProgram : IDisposable
 {
+    /// <summary>Most workers that flows are spread over.</summary>
+    public const int MostWorkers = 64;
+
     private readonly XdpProgram _program;
     private readonly int _gateways;
     private readonly int _owners4;
@@ -30,6 +33,7 @@ internal sealed class InnerProgram : IDisposable
     private readonly int _own6;
     private readonly int _sockets;
     private readonly int _largest;
+    private readonly int _spread;
 
     private InnerProgram(XdpProgram program)
     {
@@ -41,6 +45,7 @@ internal sealed class InnerProgram : IDisposable
         _own6 = program.Map("own6");
         _sockets = program.Map("sockets");
         _largest = program.Map("largest");
+        _spread = program.Map("spread");
     }
 
     /// <summary>Gets why the program runs in the slower generic mode, or null when the driver runs it.</summary>
@@ -113,10 +118,16 @@ internal sealed class InnerProgram : IDisposable
     public int TakeUpTo(int frame) => BpfMap.Set(_largest, 0u, (uint)frame);
 
     /// <summary>Sends what a queue takes to a socket; the kernel removes the entry when the socket closes.</summary>
-    /// <param name="queue">The device's receive queue, below 256.</param>
+    /// <param name="queue">The device's receive queue, below <see cref="XdpQueues.Most"/>.</param>
     /// <param name="socket">The descriptor of an AF_XDP socket.</param>
+    /// <param name="worker">The worker whose flows it takes there, below <see cref="MostWorkers"/>; −1 for all that comes in by the queue.</param>
     /// <returns>0, or −errno.</returns>
-    public int Bind(uint queue, int socket) => BpfMap.Set(_sockets, queue, socket);
+    public int Bind(uint queue, int socket, int worker = -1) => BpfMap.Set(_sockets, queue + ((uint)(worker + 1) * XdpQueues.Most), socket);
+
+    /// <summary>Spreads flows over workers by their hash, whose sockets are bound before; until then each queue's own socket has all that comes in by it.</summary>
+    /// <param name="workers">How many workers.</param>
+    /// <returns>0, or −errno.</returns>
+    public int Spread(int workers) => BpfMap.Set(_spread, 0u, (uint)workers);
 
     /// <inheritdoc/>
     public void Dispose() => _program.Dispose();

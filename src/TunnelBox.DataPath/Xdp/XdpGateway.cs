@@ -45,6 +45,8 @@ public sealed class XdpGateway : IDisposable
     private readonly XdpHealth _health;
     private readonly int _ifindex;
     private readonly Lock _gate = new();
+    private XdpGuests? _guests;
+    private string? _spreadNote;
     private int? _switchedOn;
     private int _workers = 1;
     private int _seconds;
@@ -74,7 +76,7 @@ public sealed class XdpGateway : IDisposable
     public string? ModeReason => _queues.ModeReason;
 
     /// <summary>Gets what else people should know of this side, a sentence each.</summary>
-    public IReadOnlyList<string> Notes => [.. new[] { _queues.PagesReason, _queues.ChainsReason, _queues.RedirectsReason }.OfType<string>()];
+    public IReadOnlyList<string> Notes => [.. new[] { _queues.PagesReason, _queues.ChainsReason, ChainsNote, _queues.RedirectsReason, _spreadNote }.OfType<string>()];
 
     /// <summary>Gets how many queues are bound.</summary>
     public int Queues => _queues.All.Count;
@@ -181,11 +183,15 @@ public sealed class XdpGateway : IDisposable
         lock (_gate)
         {
             _disposed = true;
+            _guests?.Dispose();
             _queues.Dispose();
         }
 
         _channels.Dispose();
     }
+
+    // A worker's further sockets take frames of one chunk alone.
+    private string? ChainsNote => _guests is not null && _queues.LargestChain > 0 ? $"Frames of {Device} larger than a chunk go by the kernel while there are more workers than queues." : null;
 
     private static string Refusal(string device, string rules) =>
         $"no XDP on {device}: {rules} decides on forwarded packets, which would go past it; remove its rules, or set InnerPastFirewall to true";
@@ -205,8 +211,21 @@ public sealed class XdpGateway : IDisposable
         {
             _workers = tun.Count;
             _queues.WatchRedirects(_program.Sockets);
-            Ports = [.. tun.Select((port, worker) =>
-                (IPort)new GatewayPort(port, [.. _queues.All.Where((_, queue) => queue % tun.Count == worker)], _watch.View, name, isVirtual))];
+
+            // Where each worker has a queue, the card's own hash has parted the flows already, and frames stay with the queue that they belong to.
+            if (_workers > Queues && _workers <= InnerProgram.MostWorkers)
+            {
+                _guests = XdpGuests.Make(Device, ifindex, _queues.All, _workers, out _spreadNote);
+            }
+
+            Ports = [.. tun.Select((port, worker) => (IPort)new GatewayPort(
+                port,
+                [.. _queues.All.Where((_, queue) => queue % tun.Count == worker)],
+                _watch.View,
+                name,
+                isVirtual,
+                _guests?.Of(worker),
+                _guests?.WakeOf(worker)))];
             for (int i = 0; i < _queues.All.Count; i++)
             {
                 int error = _program.Bind((uint)i, _queues.All[i].Socket.Descriptor);
@@ -216,13 +235,30 @@ public sealed class XdpGateway : IDisposable
                 }
             }
 
-            _ = _program.TakeUpTo(_queues.LargestChain);
+            Spread();
+            _ = _program.TakeUpTo(_guests is null ? _queues.LargestChain : 0);
             _watch.Start();
         }
         catch
         {
             _watch.Dispose();
+            _guests?.Dispose();
             throw;
+        }
+    }
+
+    private void Spread()
+    {
+        if (_guests is not { } guests)
+        {
+            return;
+        }
+
+        (int queue, int worker, int error) = guests.Bind((at, socket, whose) => _program.Bind(at, socket, whose));
+        error = error < 0 ? error : _program.Spread(_workers);
+        if (error < 0)
+        {
+            throw new PortException($"no XDP on {Device}: queue {queue} cannot be given a socket of worker {worker}: {Linux.Libc.Errno.Describe(error)}; use the TUN port", error);
         }
     }
 

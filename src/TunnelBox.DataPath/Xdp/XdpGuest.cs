@@ -3,7 +3,7 @@ using TunnelBox.Linux.Libc;
 namespace TunnelBox.DataPath.Xdp;
 
 /// <summary>
-/// A worker's socket on a queue that is another worker's: the program gives it what its sessions bring in by that queue. It only receives, and
+/// A worker's socket on a queue that is another worker's: the program gives it what its sessions, or its inner flows, bring in by that queue. It only receives, and
 /// the frames go back to the queue's own worker by a ring, since a fill ring has one writer.
 /// </summary>
 internal sealed unsafe class XdpGuest : IDisposable
@@ -65,6 +65,19 @@ internal sealed unsafe class XdpGuest : IDisposable
     /// <param name="burst">A burst that may have room.</param>
     public void Receive(Burst burst)
     {
+        int first = burst.Count;
+        ReceiveFrames(burst);
+        for (int i = first; i < burst.Count; i++)
+        {
+            int room = (int)(burst.Data[i] & (Arena.ChunkSize - 1));
+            FrameReader.Read(burst, i, (byte*)burst.Data[i], room, burst.Length[i], _ifindex);
+        }
+    }
+
+    /// <summary>The same with frames as they are, Ethernet header first.</summary>
+    /// <param name="burst">A burst that may have room.</param>
+    public void ReceiveFrames(Burst burst)
+    {
         XdpRing ring = _socket.Receive;
         int count = (int)Math.Min(ring.Ready, (uint)Math.Min(Burst.Capacity - burst.Count, _held.Length - _heldCount));
         for (int i = 0; i < count; i++)
@@ -77,8 +90,6 @@ internal sealed unsafe class XdpGuest : IDisposable
             bool isHeld = _arena.Holds(frame.addr, frame.len);
             burst.Data[index] = (nint)(_arena.Address + (isHeld ? frame.addr : 0));
             burst.Length[index] = isHeld ? (int)frame.len : 0;
-            int room = (int)(burst.Data[index] & (Arena.ChunkSize - 1));
-            FrameReader.Read(burst, index, (byte*)burst.Data[index], room, burst.Length[index], _ifindex);
         }
 
         ring.Release((uint)count);

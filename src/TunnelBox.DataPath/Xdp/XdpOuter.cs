@@ -246,7 +246,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
     }
 
     // A worker's further sockets take frames of one chunk alone.
-    private string? ChainsNote => _guests.Count > 0 && _queues.LargestChain > 0 ? $"Frames of {Device} larger than a chunk go by the kernel while there are several workers." : null;
+    private string? ChainsNote => _guests is not null && _queues.LargestChain > 0 ? $"Frames of {Device} larger than a chunk go by the kernel while there are several workers." : null;
 
     private string? SumsNote => DeviceSums ? $"{Device} finishes the checksums of datagrams." : null;
 
@@ -286,14 +286,14 @@ public sealed unsafe partial class XdpOuter : IDisposable
             MakeGuests(workers);
         }
 
-        MakeRules(_options, _wakes.Length > 0 ? _options.Owners : null);
+        MakeRules(_options, _guests is not null ? _options.Owners : null);
         Ports = [.. sockets.Ports.Select((udp, worker) => (IPort)new XdpPort(
             udp,
             [.. _queues.All.Where((_, queue) => queue % workers == worker)],
             _paths,
             $"xdp {Device} {mode}",
-            [.. _guests.Where(guest => guest.Worker == worker).Select(guest => guest.Socket)],
-            _wakes.Length > 0 ? _wakes[worker] : null))];
+            _guests?.Of(worker),
+            _guests?.WakeOf(worker)))];
     }
 
     private void Serve()
@@ -307,7 +307,6 @@ public sealed unsafe partial class XdpOuter : IDisposable
         for (int i = 0; i < _queues.All.Count; i++)
         {
             int error = _program.BindRow((uint)i, _queues.All[i].Socket.Descriptor, Row);
-            error = error < 0 || _wakes.Length == 0 ? error : _program.Bind((uint)i, _queues.All[i].Socket.Descriptor, i % _workers);
             if (error < 0)
             {
                 throw new PortException($"no XDP on {Device}: queue {i} cannot be given its socket: {Errno.Describe(error)}; use the UDP port", error);
@@ -315,7 +314,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
         }
 
         ServeGuests();
-        _ = _program.TakeUpTo(_guests.Count > 0 || _part is not null ? 0 : _queues.LargestChain);
+        _ = _program.TakeUpTo(_guests is not null || _part is not null ? 0 : _queues.LargestChain);
         BeginDrops();
         _paths.Start();
         Flows?.Start();
