@@ -183,6 +183,12 @@ public sealed partial class TunnelDevice
             $"Steering on {device} is {opened.SteeringChoice}.",
         ];
         _log.Info($"{InterfaceName}: {_outerNotes[0]}");
+        if (_options.Settings.Steering == "hw")
+        {
+            // Asked for by name, so it is told whether it could be had.
+            _log.Info($"{InterfaceName}: {_outerNotes[^1]}");
+        }
+
         _tunnel.Trace.Around(PortChange, null, _outerNotes[0]);
         return true;
     }

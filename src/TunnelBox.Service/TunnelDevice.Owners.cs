@@ -107,7 +107,7 @@ public sealed partial class TunnelDevice
         });
         _steering = program ?? stack;
         _flows = _xdp?.Flows;
-        _steeringChoice = _xdp?.SteeringChoice ?? (stack is null ? string.Empty : "map: a program that chooses the socket of each datagram knows the sessions");
+        _steeringChoice = _xdp?.SteeringChoice ?? (stack is null ? string.Empty : $"map{(_options.Settings.Steering == "hw" ? " alone, since cards are steered where the outer side is on AF_XDP" : string.Empty)}: a program that chooses the socket of each datagram knows the sessions");
     }
 
     private void AttachAgain(UdpSockets sockets)

@@ -10,6 +10,17 @@ internal static class SteeringChecks
 
     private static List<Finding> Rules(DoctorContext context)
     {
+        if (context.Steering is { Setting: "hw" } wanted && wanted.Backends.All(backend => backend.Name is "map" or "reuseport"))
+        {
+            string why = wanted.Choice is { Length: > 0 } choice ? choice : wanted.Note ?? "no reason given";
+            return
+            [
+                Finding.Warn(
+                    $"The setting Steering asks for rules in the card, which has none ({why}).",
+                    "Traffic flows without them; set Steering to auto, or use a card with several receive queues and rules for flows (\"ethtool -n DEVICE\" shows whether it has any)."),
+            ];
+        }
+
         if (context.Steering is not { Backends.Count: > 0 } steering)
         {
             return [Finding.Skip($"Nothing is steered{(context.Steering?.Note is { } note ? $": {note}" : string.Empty)}.")];

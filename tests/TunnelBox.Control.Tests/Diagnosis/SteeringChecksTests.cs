@@ -31,6 +31,28 @@ public sealed class SteeringChecksTests
         Assert.Equal("2 steering rules were refused by n-tuple: EINVAL.", finding.Message);
     }
 
+    [Theory]
+    [InlineData("map")]
+    [InlineData("reuseport")]
+    public void A_card_that_was_asked_for_and_could_not_be_had_is_told_with_why(string held)
+    {
+        Finding finding = Assert.Single(Check(DiagnosisContexts.Healthy() with
+        {
+            Steering = new SteerAnswer
+            {
+                Interface = "wg0",
+                Setting = "hw",
+                Choice = "map alone: eth0 has one receive queue, so there is nothing to steer",
+                Backends = [new SteerBackend { Name = held, Verified = 2 }],
+                Rules = [],
+            },
+        }));
+        Assert.Equal(CheckStatus.Warn, finding.Status);
+        Assert.Equal(
+            "The setting Steering asks for rules in the card, which has none (map alone: eth0 has one receive queue, so there is nothing to steer).",
+            finding.Message);
+    }
+
     [Fact]
     public void Rules_with_effect_pass_and_nothing_steered_is_skipped()
     {
@@ -40,7 +62,7 @@ public sealed class SteeringChecksTests
 
     private static Finding[] Look(SteerBackend backend, SteerRule rule) => Check(DiagnosisContexts.Healthy() with
     {
-        Steering = new SteerAnswer { Interface = "wg0", Setting = "hw", Backends = [backend], Rules = [rule] },
+        Steering = new SteerAnswer { Interface = "wg0", Setting = backend.Name == "map" ? "map" : "hw", Backends = [backend], Rules = [rule] },
     });
 
     private static Finding[] Check(DoctorContext context) => [.. Doctor.Find("steering").Run(context, CancellationToken.None)];
