@@ -35,6 +35,7 @@ internal sealed class FlowEnd : ITunnelOutput, IIndexObserver<IndexOwner>, IDisp
     private volatile bool _goes;
     private long _arrived;
     private long _reordered;
+    private long _droppedStaged;
 
     public FlowEnd(FlowClock clock, byte number, int workers, int flows)
     {
@@ -99,6 +100,9 @@ internal sealed class FlowEnd : ITunnelOutput, IIndexObserver<IndexOwner>, IDisp
 
     public long Reordered => Volatile.Read(ref _reordered);
 
+    /// <summary>Gets the packets dropped so far: by workers with a reason, by the tunnel while they waited for a session, and by wires that were full.</summary>
+    public long Dropped => Counters.Read().AllDrops + Volatile.Read(ref _droppedStaged) + Wires.Sum(wire => wire.Lost);
+
     public ConcurrentQueue<byte[]> Letters { get; } = new();
 
     public static void Join(FlowEnd a, FlowEnd b)
@@ -160,9 +164,7 @@ internal sealed class FlowEnd : ITunnelOutput, IIndexObserver<IndexOwner>, IDisp
     {
     }
 
-    public void Dropped(DropReason reason, int packets, long bytes)
-    {
-    }
+    void ITunnelOutput.Dropped(DropReason reason, int packets, long bytes) => Interlocked.Add(ref _droppedStaged, packets);
 
     public void Event(Peer peer, TunnelEvent tunnelEvent)
     {

@@ -20,6 +20,9 @@ internal sealed unsafe class FlowLane : IDisposable
     /// <summary>Gets how many datagrams are there; for the reader.</summary>
     public int Ready => (int)(Volatile.Read(ref _written) - _read);
 
+    /// <summary>Gets a value indicating whether nothing is there; from any thread.</summary>
+    public bool IsEmpty => Volatile.Read(ref _written) == Volatile.Read(ref _read);
+
     public void Write(byte* data, int length)
     {
         int place = (int)(_written & (Capacity - 1));

@@ -61,11 +61,11 @@ internal static class FlowRun
 
         // A session before the last one is forgotten, so the next one begins only when what that one carried has arrived, in both directions.
         long[] next = [0, 0];
-        long arrived = 0;
-        long quiet = 0;
-        while (watch.Elapsed < patience && (ports.Sum(port => port.Left) > 0 || watch.ElapsedMilliseconds - quiet < 100))
+        var rest = new FlowRest(ends);
+        while (watch.Elapsed < patience && (ports.Sum(port => port.Left) > 0 || !rest.IsReached()))
         {
-            if (changes && ends.Zip(next).All(each => each.First.Arrived >= each.Second || each.First.Other!.Ports.All(port => port.Left <= 0)))
+            // Nor once no more packets are made: for what is under way then, session after session would end.
+            if (changes && ports.Sum(port => port.Left) > 0 && ends.Zip(next).All(each => each.First.Arrived >= each.Second || each.First.Other!.Ports.All(port => port.Left <= 0)))
             {
                 clock.Advance((Limits.RekeyTimeout / 1e9) + 0.5);
                 FlowEnd begins = rekeys % 2 == 0 ? a : b;
@@ -83,9 +83,6 @@ internal static class FlowRun
             Thread.Sleep(1);
             rekeys += ReferenceEquals(session, a.Peer!.Current) ? 0 : 1;
             session = a.Peer!.Current;
-            long now = a.Arrived + b.Arrived;
-            quiet = now == arrived ? quiet : watch.ElapsedMilliseconds;
-            arrived = now;
         }
 
         return new FlowResult(
@@ -96,7 +93,7 @@ internal static class FlowRun
             changed,
             ends.Sum(end => end.Workers.Sum(worker => worker.Helped)),
             ends.Sum(end => end.Workers.Sum(worker => worker.Shared)),
-            ends.Sum(end => end.Counters.Read().AllDrops + end.Wires.Sum(wire => wire.Lost)),
+            ends.Sum(end => end.Dropped),
             ends.Sum(end => end.Wires.Sum(wire => wire.Allocated)));
     }
 
