@@ -15,7 +15,6 @@ internal sealed class Lineup : IDisposable
     private readonly OpenPort[] _open;
     private readonly Peer _peer;
     private readonly Rest[] _rests;
-    private readonly ProcessClock _process = new();
 
     private Lineup(Gate gate, Hub hub, Worker[] workers, Rest[] rests, SinkPort[] sinks, NumberPort[] numbers, OpenPort[] open)
     {
@@ -84,12 +83,12 @@ internal sealed class Lineup : IDisposable
 
         // The first moment is for waking up.
         Thread.Sleep(milliseconds / 5);
-        double processor = _process.Elapsed();
+        double processor = ProcessClock.Elapsed();
         long before = Moved;
         long start = Stopwatch.GetTimestamp();
         Thread.Sleep(milliseconds);
         double rate = (Moved - before) / Stopwatch.GetElapsedTime(start).TotalSeconds;
-        ProcessorTime = (_process.Elapsed() - processor) * 1e9 / Math.Max(Moved - before, 1);
+        ProcessorTime = (ProcessClock.Elapsed() - processor) * 1e9 / Math.Max(Moved - before, 1);
         _gate.Close();
 
         // Two looks that began after the end: what a worker had taken before them is done.
