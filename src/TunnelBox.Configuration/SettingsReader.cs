@@ -46,6 +46,11 @@ public static class SettingsReader
         // What describes the tunnel itself is read by TunnelVariables.
         settings = Apply(settings, environment, interfaceName, faults, (key, text) =>
             new ConfigurationFault(Prefix + key.Replace(":", "__").ToUpperInvariant(), 0, string.Empty, text), Interface, Peers);
+        if (faults.Count == 0 && QueueMapSetting.Problem(settings) is { } problem)
+        {
+            faults.Add(new ConfigurationFault(path ?? $"{Prefix}QUEUEMAP", 0, path is null ? string.Empty : "QueueMap", problem));
+        }
+
         return faults.Count == 0 ? settings : throw new ConfigurationFaultsException(faults);
     }
 

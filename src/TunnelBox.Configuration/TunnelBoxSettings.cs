@@ -37,6 +37,9 @@ public sealed record TunnelBoxSettings
     /// <summary>Gets a value indicating whether each worker keeps to one CPU.</summary>
     public bool PinWorkers { get; init; }
 
+    /// <summary>Gets the worker of each receive queue of the devices of <see cref="OuterPort"/> and <see cref="InnerPort"/>, as <see cref="QueueMapSetting"/> reads it.</summary>
+    public string QueueMap { get; init; } = QueueMapSetting.InTurn;
+
     /// <summary>Gets a value indicating whether workers that have nothing to do open bursts of one that has more than it can.</summary>
     public bool ShareOpening { get; init; } = true;
 

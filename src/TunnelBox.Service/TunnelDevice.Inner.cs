@@ -101,6 +101,7 @@ public sealed partial class TunnelDevice
                     Memory = Memory(),
                     AllowedIps = () => _tunnel.AllowedIps,
                     Ended = (end, why) => Post(() => LoseLan(opened, end, why)),
+                    QueueMap = QueueMapSetting.Parse(_options.Settings.QueueMap) ?? [],
                     PastFirewall = _options.Settings.InnerPastFirewall,
                 },
                 _tun.Ports);

@@ -152,6 +152,7 @@ public sealed partial class TunnelDevice
                     Shared = _options.Shared,
                     Tunnel = InterfaceName,
                     Owners = Owners,
+                    QueueMap = QueueMapSetting.Parse(_options.Settings.QueueMap) ?? [],
                     Steering = _options.Settings.Steering == "off" ? null : _tunnel.Trace,
                     SteerInCard = _options.Settings.Steering == "hw" ? SteeredPeers : null,
                     Ended = (end, why) => Post(() => LoseDevice(opened, end, why)),

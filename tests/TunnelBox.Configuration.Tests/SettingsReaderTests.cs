@@ -25,7 +25,7 @@ public sealed class SettingsReaderTests : IDisposable
     public void Without_any_source_the_defaults_hold_and_are_those_of_the_list()
     {
         Assert.Equal(new TunnelBoxSettings(), SettingsReader.Load(null, null));
-        TunnelBoxSettings rebuilt = new() { Workers = 3, Aead = "x", Mtu = 1, LogLevel = LogLevel.Silent, TunOffload = false, UdpOffload = false, PinWorkers = true, OuterPort = "xdp", BusyPoll = 9, InnerPort = "xdp", InnerPastFirewall = true, StateDirectory = "", RuntimeDirectory = "", UapiDirectory = "" };
+        TunnelBoxSettings rebuilt = new() { Workers = 3, Aead = "x", Mtu = 1, LogLevel = LogLevel.Silent, TunOffload = false, UdpOffload = false, PinWorkers = true, QueueMap = "x", OuterPort = "xdp", BusyPoll = 9, InnerPort = "xdp", InnerPastFirewall = true, StateDirectory = "", RuntimeDirectory = "", UapiDirectory = "" };
         foreach (SettingDefinition setting in SettingDefinition.All)
         {
             rebuilt = setting.Set(rebuilt, setting.Default)!;
@@ -88,6 +88,32 @@ public sealed class SettingsReaderTests : IDisposable
             faults.Where(fault => !fault.Contains("Zzz") && !fault.Contains("TUNNELBOX")));
         Assert.Contains("TUNNELBOX__WORKERS: \"many\" is wrong; 0 to 64 is allowed; 0 leaves it to the program, which takes one.", faults);
         Assert.Single(faults, fault => fault.StartsWith("F:6: Interfaces:wg1:Zzz: there is no such setting. Workers,", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("auto")]
+    [InlineData("0")]
+    [InlineData("1,0, 1", 1, 0, 1)]
+    public void A_queue_map_is_auto_or_workers(string text, params int[] workers)
+    {
+        TunnelBoxSettings settings = Load($$"""{ "Workers": 2, "QueueMap": "{{text}}" }""");
+        Assert.Equal(text == "0" ? [0] : workers, QueueMapSetting.Parse(settings.QueueMap));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("1,")]
+    [InlineData("-1")]
+    [InlineData("64")]
+    [InlineData("0;1")]
+    public void What_is_no_queue_map_is_refused(string text) =>
+        Assert.Equal([$"F:1: QueueMap: \"{text}\" is wrong; auto, or the numbers of workers with commas between them, such as 0,1,1 for queues 0, 1 and 2, are allowed."], Faults($$"""{ "QueueMap": "{{text}}" }"""));
+
+    [Fact]
+    public void A_queue_of_a_worker_that_there_is_not_is_refused()
+    {
+        Assert.Equal(["F: QueueMap: queue 1 is given to worker 2, but Workers is 2: 0 to 1 are there."], Faults("""{ "Workers": 2, "QueueMap": "0,2" }""").Select(fault => fault.Replace("F:0:", "F:", StringComparison.Ordinal)));
+        Assert.Equal(["F: QueueMap: queue 0 is given to worker 1, but Workers is 1: 0 alone is there."], Faults("""{ "Workers": 1, "QueueMap": "1" }""").Select(fault => fault.Replace("F:0:", "F:", StringComparison.Ordinal)));
     }
 
     [Theory]

@@ -37,6 +37,24 @@ public class OwnerTests(ITestOutputHelper output) : EndToEndTest(output, 120)
     }
 
     [Fact]
+    public async Task A_queue_map_says_whose_each_queue_is()
+    {
+        TunnelPair pair = await TunnelPair.BuildAsync(Lab, new PairOptions
+        {
+            FirstXdp = true,
+            SecondXdp = true,
+            Settings = new Dictionary<string, string?> { ["TUNNELBOX__Workers"] = "2", ["TUNNELBOX__QueueMap"] = "1,1,1,1" },
+        });
+        await pair.ExpectPingsAsync();
+        await Transfer.ExpectTcpAsync(Lab, pair.First.Inner, pair.Second.Inner, TunnelPair.Second4, 8 << 20);
+        string status = (await pair.First.Space.RunAsync([TunnelProgram.Tunnelctl, "status", pair.First.Interface])).Output;
+        Assert.Matches(@"queue 0 +[a-z-]+, worker 1, ", status);
+
+        // The only peer is still the first worker's, which has a socket on that queue, too.
+        Assert.InRange((await XdpSide.StatAsync(pair.Second))["tb-worker-0.OuterReceivedPackets"], 1000, long.MaxValue);
+    }
+
+    [Fact]
     public async Task A_process_that_takes_over_sends_datagrams_to_their_owners_again()
     {
         Dictionary<string, string?> workers = new() { ["TUNNELBOX__Workers"] = "4" };

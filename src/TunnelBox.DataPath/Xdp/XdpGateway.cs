@@ -22,6 +22,9 @@ public sealed record XdpGatewayOptions(string Device, int Tunnel, int Mtu)
     /// <summary>Gets what is told once, from another thread, that this side should be closed: why, and in which words.</summary>
     public required Action<XdpEnd, string> Ended { get; init; }
 
+    /// <summary>Gets the workers of the first queues, as <see cref="Xdp.QueueMap"/> has them; none takes the workers in turn.</summary>
+    public IReadOnlyList<int> QueueMap { get; init; } = [];
+
     /// <summary>Gets a value indicating whether it is opened although a firewall looks at forwarded packets, which it goes past.</summary>
     public bool PastFirewall { get; init; }
 }
@@ -48,7 +51,7 @@ public sealed class XdpGateway : IDisposable
     private XdpGuests? _guests;
     private string? _spreadNote;
     private int? _switchedOn;
-    private int _workers = 1;
+    private QueueMap _map = new(1, []);
     private int _seconds;
     private bool _detached;
     private bool _disposed;
@@ -135,7 +138,7 @@ public sealed class XdpGateway : IDisposable
     {
         lock (_gate)
         {
-            return _disposed ? [] : [.. _queues.All.Select((queue, index) => queue.Read(index % _workers))];
+            return _disposed ? [] : [.. _queues.All.Select((queue, index) => queue.Read(_map.WorkerOf(index)))];
         }
     }
 
@@ -209,18 +212,18 @@ public sealed class XdpGateway : IDisposable
 
         try
         {
-            _workers = tun.Count;
+            _map = new QueueMap(tun.Count, _options.QueueMap);
             _queues.WatchRedirects(_program.Sockets);
 
             // Where each worker has a queue, the card's own hash has parted the flows already, and frames stay with the queue that they belong to.
-            if (_workers > Queues && _workers <= InnerProgram.MostWorkers)
+            if (tun.Count > Queues && tun.Count <= InnerProgram.MostWorkers)
             {
-                _guests = XdpGuests.Make(Device, ifindex, _queues.All, _workers, out _spreadNote);
+                _guests = XdpGuests.Make(Device, ifindex, _queues.All, _map, out _spreadNote);
             }
 
             Ports = [.. tun.Select((port, worker) => (IPort)new GatewayPort(
                 port,
-                [.. _queues.All.Where((_, queue) => queue % tun.Count == worker)],
+                _map.Of(_queues.All, worker),
                 _watch.View,
                 name,
                 isVirtual,
@@ -255,7 +258,7 @@ public sealed class XdpGateway : IDisposable
         }
 
         (int queue, int worker, int error) = guests.Bind((at, socket, whose) => _program.Bind(at, socket, whose));
-        error = error < 0 ? error : _program.Spread(_workers);
+        error = error < 0 ? error : _program.Spread(_map.Workers);
         if (error < 0)
         {
             throw new PortException($"no XDP on {Device}: queue {queue} cannot be given a socket of worker {worker}: {Linux.Libc.Errno.Describe(error)}; use the TUN port", error);

@@ -7,31 +7,33 @@ internal sealed class XdpGuests : IDisposable
 {
     private readonly IReadOnlyList<XdpQueue> _queues;
     private readonly List<(int Worker, int Queue, XdpGuest Socket)> _all = [];
+    private readonly QueueMap _map;
     private readonly WakeEvent[] _wakes;
 
-    private XdpGuests(IReadOnlyList<XdpQueue> queues, int workers)
+    private XdpGuests(IReadOnlyList<XdpQueue> queues, QueueMap map)
     {
         _queues = queues;
-        _wakes = [.. Enumerable.Range(0, workers).Select(_ => new WakeEvent())];
+        _map = map;
+        _wakes = [.. Enumerable.Range(0, map.Workers).Select(_ => new WakeEvent())];
     }
 
-    /// <summary>Makes them; queue q is worker (q modulo workers)'s.</summary>
+    /// <summary>Makes them.</summary>
     /// <param name="device">The device's name, for the sentence.</param>
     /// <param name="ifindex">Its number.</param>
     /// <param name="queues">Its queues, owned by the caller, which disposes them after this object.</param>
-    /// <param name="workers">How many workers there are.</param>
+    /// <param name="map">Whose each queue is.</param>
     /// <param name="problem">Why there are none, a sentence; null where they are there.</param>
     /// <returns>The sockets, or null.</returns>
-    public static XdpGuests? Make(string device, int ifindex, IReadOnlyList<XdpQueue> queues, int workers, out string? problem)
+    public static XdpGuests? Make(string device, int ifindex, IReadOnlyList<XdpQueue> queues, QueueMap map, out string? problem)
     {
         problem = null;
-        var made = new XdpGuests(queues, workers);
+        var made = new XdpGuests(queues, map);
         for (int queue = 0; queue < queues.Count; queue++)
         {
             XdpQueue home = queues[queue];
-            for (int worker = 0; worker < workers; worker++)
+            for (int worker = 0; worker < map.Workers; worker++)
             {
-                if (worker == queue % workers)
+                if (worker == map.WorkerOf(queue))
                 {
                     continue;
                 }
@@ -45,7 +47,7 @@ internal sealed class XdpGuests : IDisposable
                     return null;
                 }
 
-                var guest = new XdpGuest(home.Arena, socket, ifindex, frames, made._wakes[queue % workers]);
+                var guest = new XdpGuest(home.Arena, socket, ifindex, frames, made._wakes[map.WorkerOf(queue)]);
                 home.Guests.Add(guest);
                 made._all.Add((worker, queue, guest));
             }
@@ -71,7 +73,7 @@ internal sealed class XdpGuests : IDisposable
     {
         for (int queue = 0; queue < _queues.Count; queue++)
         {
-            int home = queue % _wakes.Length;
+            int home = _map.WorkerOf(queue);
             if (bind((uint)queue, _queues[queue].Socket.Descriptor, home) is < 0 and int error)
             {
                 return (queue, home, error);

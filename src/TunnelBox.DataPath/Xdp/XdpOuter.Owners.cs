@@ -10,11 +10,11 @@ public sealed unsafe partial class XdpOuter
     private string? _ownersNote;
 
     // Without them each worker takes what arrives at its queues, whoever owns the session: nothing is lost by that but an owner's order.
-    private void MakeGuests(int workers)
+    private void MakeGuests()
     {
-        if (workers > 1)
+        if (_map.Workers > 1)
         {
-            _guests = XdpGuests.Make(Device, _ifindex, _queues.All, workers, out _ownersNote);
+            _guests = XdpGuests.Make(Device, _ifindex, _queues.All, _map, out _ownersNote);
         }
     }
 

@@ -30,6 +30,9 @@ public sealed record XdpOuterOptions(string Device, uint Mark)
     /// <summary>Gets which worker owns each peer; null where it does not matter.</summary>
     public Ownership? Owners { get; init; }
 
+    /// <summary>Gets the workers of the first queues, as <see cref="Xdp.QueueMap"/> has them; none takes the workers in turn.</summary>
+    public IReadOnlyList<int> QueueMap { get; init; } = [];
+
     /// <summary>Gets the memory that both sides take their frames from; one of its own where left out.</summary>
     public XdpMemory? Memory { get; init; }
 
@@ -82,7 +85,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
     private BusyPolling? _busyPolling;
     private PathFinder _paths = null!;
     private int? _switchedOn;
-    private int _workers = 1;
+    private QueueMap _map = new(1, []);
     private bool _told;
     private volatile bool _detached;
     private bool _disposed;
@@ -192,7 +195,7 @@ public sealed unsafe partial class XdpOuter : IDisposable
     {
         lock (_gate)
         {
-            return _disposed ? [] : [.. _queues.All.Select((queue, index) => queue.Read(index % _workers))];
+            return _disposed ? [] : [.. _queues.All.Select((queue, index) => queue.Read(_map.WorkerOf(index)))];
         }
     }
 
@@ -280,16 +283,16 @@ public sealed unsafe partial class XdpOuter : IDisposable
     private void MakePorts(UdpSockets sockets)
     {
         string mode = Mode.ToString().ToLowerInvariant();
-        int workers = _workers = sockets.Ports.Count;
+        _map = new QueueMap(sockets.Ports.Count, _options.QueueMap);
         if (_options.Steering is not null && _part is null)
         {
-            MakeGuests(workers);
+            MakeGuests();
         }
 
         MakeRules(_options, _guests is not null ? _options.Owners : null);
         Ports = [.. sockets.Ports.Select((udp, worker) => (IPort)new XdpPort(
             udp,
-            [.. _queues.All.Where((_, queue) => queue % workers == worker)],
+            _map.Of(_queues.All, worker),
             _paths,
             $"xdp {Device} {mode}",
             _guests?.Of(worker),

@@ -23,7 +23,7 @@ internal sealed class SettingsTarget : TextTarget
     [
         .. Bytes("{\"Workers\": 2, \"LogLevel\": \"debug\", \"Mtu\": 1400, \"TunOffload\": false, \"Interfaces\": {\"fuzz0\": {\"Mtu\": 9000, \"Metrics\": \"127.0.0.1:9586\"}, \"wg1\": {\"OuterPort\": \"xdp:eth0\"}}}",
             "// comment\n{\"StateDirectory\": \"/x\", \"Otlp\": \"http://127.0.0.1:4318\", \"KillSwitchAllow\": \"10.0.0.0/8,fd00::/8\",\n\"ReadyPeers\": \"YAnz5TF+lXXJte14tji3zlMNftqLzahdQUbGpNa0rUc=\", \"Dns\": \"/etc/x\", \"ReadyWindow\": 30,}",
-            "{\"Aead\": \"auto\", \"Steering\": \"hw\", \"InnerPort\": \"auto:eth1\", \"BusyPoll\": 1000, \"WgFile\": \"/etc/wireguard/wg0.conf\", \"Health\": \"socket\", \"KillSwitch\": \"keep\", \"PinWorkers\": \"TRUE\"}"),
+            "{\"Aead\": \"auto\", \"Steering\": \"hw\", \"InnerPort\": \"auto:eth1\", \"BusyPoll\": 1000, \"WgFile\": \"/etc/wireguard/wg0.conf\", \"Health\": \"socket\", \"KillSwitch\": \"keep\", \"PinWorkers\": \"TRUE\", \"QueueMap\": \"0,0\"}"),
         .. Bytes([.. SettingDefinition.All.Select(setting => $"{{\"{setting.Name}\": \"{setting.Default}\", \"Interfaces\": {{\"fuzz0\": {{\"{setting.Name}\": {setting.Default}}}}}}}")]),
     ];
 
