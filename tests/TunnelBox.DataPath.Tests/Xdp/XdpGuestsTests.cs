@@ -11,7 +11,7 @@ namespace TunnelBox.DataPath.Tests.Xdp;
 
 /// <summary>The inner side with more workers than the device has queues: its flows are spread over all of them by their hash, each stays with one and keeps its order.</summary>
 [Trait("Needs", "root")]
-public sealed unsafe class XdpGatewaySpreadTests : IDisposable
+public sealed unsafe class XdpGuestsTests : IDisposable
 {
     private const int Mtu = 1400;
     private const int Flows = 40;
