@@ -227,7 +227,6 @@ public class SecretsTests(ITestOutputHelper output) : EndToEndTest(output)
     {
         get
         {
-            string library = Path.Combine(TunnelProgram.Root, "out", "libtunnelbox-probes.so");
             var script = new StringBuilder();
             foreach ((string probe, string format, string arguments) in ((string, string, string)[])
             [
@@ -243,7 +242,7 @@ public class SecretsTests(ITestOutputHelper output) : EndToEndTest(output)
                 ("packet_drop", "%lx %r %lx %lx %lx", "arg1, buf(arg2, 32), arg3, arg4, arg5"),
             ])
             {
-                script.Append(CultureInfo.InvariantCulture, $"usdt:{library}:tunnelbox:{probe} {{ printf(\"{probe} %s {format}\\n\", str(arg0), {arguments}); }}\n");
+                script.Append(CultureInfo.InvariantCulture, $"usdt:*:tunnelbox:{probe} {{ printf(\"{probe} %s {format}\\n\", str(arg0), {arguments}); }}\n");
             }
 
             return script.ToString();
