@@ -1,6 +1,7 @@
 # Memory, descriptors and processor time of each end, from samples (END LIFE SECOND KILOBYTES DESCRIPTORS TICKS): a line of JSON an end. The slope is that of least squares
 # with a level of its own for each life of the process, of samples from `warm` seconds after its beginning
-# on, and is given only where a life was ten minutes longer than that.
+# on, and is given only where a life was ten minutes longer than that. Growth is what goes beyond the highest of the first `settle` seconds then: between two
+# collections the runtime's dead objects come and go.
 {
     life = $1 " " $2
     if (!(life in start)) {
@@ -19,6 +20,7 @@
     m[life] += $4
     tt[life] += $3 * $3
     tm[life] += $3 * $4
+    if ($3 - start[life] < warm + settle && $4 > level[life]) level[life] = $4
     growth[$1] = $4 - level[life] > growth[$1] ? $4 - level[life] : growth[$1]
     most[$1] = $4 > most[$1] ? $4 : most[$1]
     more[$1] = $5 - open[life] > more[$1] ? $5 - open[life] : more[$1]

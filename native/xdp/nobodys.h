@@ -45,20 +45,6 @@ struct {
     __type(value, struct locals);
 } locals SEC(".maps");
 
-struct start4 {
-    struct ethernet ethernet;
-    struct ipv4 ip;
-    struct udp udp;
-    __le32 words[8];
-} __attribute__((packed));
-
-struct start6 {
-    struct ethernet ethernet;
-    struct ipv6 ip;
-    struct udp udp;
-    __le32 words[8];
-} __attribute__((packed));
-
 #define NO_TUNNEL 0xFFFFFFFF
 
 static __always_inline int is_known(__u32 index)
@@ -93,42 +79,50 @@ static __always_inline __u32 tunnel_of6(const struct locals *ours, const __be32 
     return NO_TUNNEL;
 }
 
+// A data message at the least: its header and the tag of nothing.
+#define LEAST_DATA 32
+
 // The tunnel that a whole data message with an index that is nobody's is for, and the bytes of the message; NO_TUNNEL for everything else. The frame must lie
 // in one piece, without tags, options and extension headers.
 static __always_inline __u32 nobodys(void *data, void *end, __u32 *bytes)
 {
     __u32 zero = 0;
-    struct start4 *four = data;
     struct locals *ours = bpf_map_lookup_elem(&locals, &zero);
-    if (!ours || (void *)(four + 1) > end) {
+    struct ethernet *ethernet = data;
+    struct ipv4 *four = data + sizeof(*ethernet);
+    struct udp *udp = (void *)(four + 1);
+    __le32 *words = (void *)(udp + 1);
+    if (!ours || (void *)words + LEAST_DATA > end) {
         return NO_TUNNEL;
     }
 
-    __u32 frame = (__u32)(end - data);
-    if (four->ethernet.type == bpf_htons(ETHERTYPE_IPV4)) {
-        __u32 length = bpf_ntohs(four->ip.length), datagram = bpf_ntohs(four->udp.length);
-        if (four->words[0] != 4 || four->ip.version_length != 0x45 || four->ip.protocol != PROTOCOL_UDP || (four->ip.fragment & bpf_htons(IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET)) ||
-            sizeof(struct ethernet) + length > frame || sizeof(struct ipv4) + datagram > length || datagram < sizeof(struct udp) + 32 || is_known(four->words[1])) {
+    __u32 room = (__u32)(end - data) - sizeof(*ethernet);
+    if (ethernet->type == bpf_htons(ETHERTYPE_IPV4)) {
+        __u32 length = bpf_ntohs(four->length), datagram = bpf_ntohs(udp->length);
+        if (words[0] != 4 || four->version_length != 0x45 || four->protocol != PROTOCOL_UDP || (four->fragment & bpf_htons(IPV4_MORE_FRAGMENTS | IPV4_FRAGMENT_OFFSET)) ||
+            length > room || sizeof(*four) + datagram > length || datagram < sizeof(*udp) + LEAST_DATA || is_known(words[1])) {
             return NO_TUNNEL;
         }
 
-        *bytes = datagram - sizeof(struct udp);
-        return tunnel_of4(ours, four->ip.destination, four->udp.destination);
+        *bytes = datagram - sizeof(*udp);
+        return tunnel_of4(ours, four->destination, udp->destination);
     }
 
-    struct start6 *six = data;
-    if (six->ethernet.type != bpf_htons(ETHERTYPE_IPV6) || (void *)(six + 1) > end) {
+    struct ipv6 *six = data + sizeof(*ethernet);
+    udp = (void *)(six + 1);
+    words = (void *)(udp + 1);
+    if (ethernet->type != bpf_htons(ETHERTYPE_IPV6) || (void *)words + LEAST_DATA > end) {
         return NO_TUNNEL;
     }
 
-    __u32 length = bpf_ntohs(six->ip.length), datagram = bpf_ntohs(six->udp.length);
-    if (six->words[0] != 4 || (six->ip.version_class_flow & bpf_htonl(0xF0000000)) != bpf_htonl(0x60000000) || six->ip.next != PROTOCOL_UDP ||
-        sizeof(struct ethernet) + sizeof(struct ipv6) + length > frame || datagram > length || datagram < sizeof(struct udp) + 32 || is_known(six->words[1])) {
+    __u32 length = bpf_ntohs(six->length), datagram = bpf_ntohs(udp->length);
+    if (words[0] != 4 || (six->version_class_flow & bpf_htonl(0xF0000000)) != bpf_htonl(0x60000000) || six->next != PROTOCOL_UDP ||
+        sizeof(*six) + length > room || datagram > length || datagram < sizeof(*udp) + LEAST_DATA || is_known(words[1])) {
         return NO_TUNNEL;
     }
 
-    *bytes = datagram - sizeof(struct udp);
-    return tunnel_of6(ours, six->ip.destination, six->udp.destination);
+    *bytes = datagram - sizeof(*udp);
+    return tunnel_of6(ours, six->destination, udp->destination);
 }
 
 #endif
