@@ -112,7 +112,7 @@ measure_gateway() {
 # measure_opener SIZE: the other way. The far end seals as many frames as the opener takes only once; they are kept, and sent again as fast as the forwarder
 # passed frames of that size in this run: no gateway could pass more.
 measure_opener() {
-    local counter holder frames=300000 padded=$((($1 + 15) / 16 * 16)) bytes rate _
+    local counter holder frames=600000 padded=$((($1 + 15) / 16 * 16)) bytes rate _
     rate=$(median <"$work/forwarder-$1.xdp" | awk '{ printf "%d", $1 * 1000 }')
     # Padding goes up to the tunnel's MTU.
     ((padded <= 1420)) || padded=1420
@@ -123,7 +123,7 @@ measure_opener() {
         return
     fi
     mkfifo "$work/go"
-    on_first "$id-far" "$limit_bench" hold far "$bytes" "$frames" "$rate" 8 <"$work/go" >"$work/held" 2>"$work/holder.log" &
+    on_first "$id-far" "$limit_bench" hold far "$bytes" "$frames" "$rate" 10 <"$work/go" >"$work/held" 2>"$work/holder.log" &
     holder=$!
     exec 5>"$work/go"
     for _ in {1..100}; do
@@ -131,9 +131,9 @@ measure_opener() {
         sleep 0.05
     done
     # exec: what is ended below must be the program, not a shell around it.
-    (exec taskset -c 0 ip netns exec "$id-far" "$limit_bench" blast 10.93.1.2 "$1" 7 >"$work/blasted" 2>"$work/blaster.log") &
+    (exec taskset -c 0 ip netns exec "$id-far" "$limit_bench" blast 10.93.1.2 "$1" 9 >"$work/blasted" 2>"$work/blaster.log") &
     limit_process[blast]=$!
-    for _ in {1..200}; do
+    for _ in {1..220}; do
         grep -q held "$work/held" && break
         sleep 0.05
     done

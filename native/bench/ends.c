@@ -6,7 +6,7 @@
 #define HEADERS (ETHERNET + 20 + 8)
 #define LARGEST 3400
 // Microseconds between two looks at the counter, and the most looks.
-#define TURN 100000
+#define TURN 50000
 #define MOST_TURNS 1000
 
 static uint16_t checksum(const uint8_t *at, int length)

@@ -11,12 +11,14 @@ public sealed unsafe class IndexFilter : IDisposable
     private const int Words = 8192;
     private const int Bytes = Words * sizeof(ulong);
 
-    // As many indices gone leave at most so many of the 524,288 bits set for nothing: 1.6 %.
+    // As many indices gone leave at most so many of the 524,288 bits set for nothing: 1.6 %. Where more are in use, as many may be gone, too: so the
+    // look at all of them costs each removal one entry at most.
     private const int Stale = 8192;
 
     private readonly ulong[] _fresh = new ulong[Words];
     private ulong* _words;
     private int _removed;
+    private int _most = Stale;
 
     /// <summary>Maps the filter.</summary>
     /// <param name="map">The map's descriptor, owned by the caller.</param>
@@ -55,15 +57,23 @@ public sealed unsafe class IndexFilter : IDisposable
     {
         ArgumentNullException.ThrowIfNull(indices);
         _removed += count;
-        if (_removed < Stale || _words is null)
+        if (_removed < _most || _words is null)
         {
             return;
         }
 
         _removed = 0;
         Array.Clear(_fresh);
-        if (indices(index => _fresh[(index >> 6) % Words] |= 1ul << (int)(index & 63)))
+        int inUse = 0;
+        bool known = indices(index =>
         {
+            _fresh[(index >> 6) % Words] |= 1ul << (int)(index & 63);
+            inUse++;
+        });
+        if (known)
+        {
+            _most = Math.Max(Stale, inUse);
+
             // Word by word: at each moment there are the old bits or the new ones, both of which hold every index in use.
             for (int i = 0; i < Words; i++)
             {
